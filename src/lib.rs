@@ -1,0 +1,20 @@
+//! artishim gives every container engine read-only mounts of AI models kept as OCI artifacts in registries.
+//!
+//! # Parts
+//!
+//! Modules stand on four levels and use only lower ones (`tests/it/layers.rs` holds the arrows):
+//!
+//! 0. words, without I/O: [`reference`], [`digest`], [`media`], [`manifest`], [`listing`], [`progress`], [`mount`];
+//! 1. one outside thing each: [`config`] (environment, files of settings), [`process`] (other programs),
+//!    [`registry`] (HTTP), [`store`] (our disk), [`packaging`] (how producers lay out files), [`engine`] (Podman and
+//!    Docker), [`rewrite`] (the engines' command lines);
+//! 2. joins: [`pull`] (registry to store), [`checkout`] (store to snapshot), [`deliver`] (files to containers);
+//! 3. the terminal: [`cmd`], [`ui`].
+//!
+//! The library never prints, exits or reads the environment; only level 3 and [`config`] do.
+pub mod digest;
+pub mod listing;
+pub mod manifest;
+pub mod media;
+pub mod progress;
+pub mod reference;

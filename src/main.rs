@@ -1,0 +1,3 @@
+//! The `artishim` program.
+
+fn main() {}

@@ -1,0 +1,48 @@
+//! Media types and annotation keys, each with the place it comes from.
+
+/// OCI image-spec 1.1, also the manifest of an artifact.
+pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// OCI image-spec 1.1.
+pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// Docker distribution, schema 2.
+pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+/// Docker distribution, schema 2.
+pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+/// Image-spec 1.1.0-rc1 and rc2 only; some registries still hold it.
+pub const ARTIFACT_MANIFEST: &str = "application/vnd.oci.artifact.manifest.v1+json";
+
+/// Every manifest a registry may hold: with fewer in `Accept`, docker-registry answers 404 for the others.
+pub const MANIFESTS: [&str; 5] = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_LIST, ARTIFACT_MANIFEST];
+
+/// OCI image-spec 1.1: the config of an image.
+pub const OCI_IMAGE_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+/// Docker schema 2: the config of an image, and of an Ollama model.
+pub const DOCKER_IMAGE_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+/// OCI image-spec 1.1: `{}`, the config of an artifact that has none.
+pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+/// The type `oras push` gives to plain files and to folders.
+pub const OCI_LAYER_TAR: &str = "application/vnd.oci.image.layer.v1.tar";
+
+/// CNCF model-spec: the artifact type of ModelPack and of RamaLama's artifacts.
+pub const MODELPACK: &str = "application/vnd.cncf.model.manifest.v1+json";
+/// CNCF model-spec.
+pub const MODELPACK_CONFIG: &str = "application/vnd.cncf.model.config.v1+json";
+
+/// OCI image-spec: the file name of a layer.
+pub const TITLE: &str = "org.opencontainers.image.title";
+/// OCI image-spec: when the artifact was made, RFC 3339.
+pub const CREATED: &str = "org.opencontainers.image.created";
+/// OCI image-spec: the name of an entry in a layout's index.
+pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// CNCF model-spec: the path of a layer's file.
+pub const FILEPATH: &str = "org.cncf.model.filepath";
+/// CNCF model-spec: the file's metadata as JSON.
+pub const FILE_METADATA: &str = "org.cncf.model.file.metadata+json";
+/// Model-spec to v0.0.6.
+pub const CNAI_FILEPATH: &str = "org.cnai.model.filepath";
+/// Model-spec to v0.0.6.
+pub const CNAI_FILE_METADATA: &str = "org.cnai.model.file.metadata+json";
+/// ORAS: the layer is a folder and is to be unpacked.
+pub const ORAS_UNPACK: &str = "io.deis.oras.content.unpack";
+/// BuildKit: an index entry that describes another one.
+pub const DOCKER_REFERENCE_TYPE: &str = "vnd.docker.reference.type";
