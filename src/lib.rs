@@ -12,9 +12,12 @@
 //! 3. the terminal: [`cmd`], [`ui`].
 //!
 //! The library never prints, exits or reads the environment; only level 3 and [`config`] do.
+
+pub mod cause;
 pub mod digest;
 pub mod listing;
 pub mod manifest;
 pub mod media;
+pub mod mount;
 pub mod progress;
 pub mod reference;

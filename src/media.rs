@@ -46,3 +46,20 @@ pub const CNAI_FILE_METADATA: &str = "org.cnai.model.file.metadata+json";
 pub const ORAS_UNPACK: &str = "io.deis.oras.content.unpack";
 /// BuildKit: an index entry that describes another one.
 pub const DOCKER_REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+/// Model-spec to v0.0.5.
+pub const CNAI_FILE_METADATA_OLD: &str = "org.cnai.model.file.metadata";
+/// OLOT: the name of the file in a layer that is a tar.
+pub const OLOT_NAME: &str = "olot.layer.content.name";
+/// OLOT: `modelpack` on the index entry of the ModelPack child beside a modelcar.
+pub const MODELCAR_TYPE: &str = "io.opendatahub.modelcar.manifest.type";
+
+/// Every media type of CNCF model-spec since v0.0.7.
+pub const MODELPACK_PREFIX: &str = "application/vnd.cncf.model.";
+/// The same types to v0.0.6.
+pub const CNAI_PREFIX: &str = "application/vnd.cnai.model.";
+/// Every media type of Docker Model Runner.
+pub const DOCKER_AI_PREFIX: &str = "application/vnd.docker.ai.";
+/// Every layer type of Ollama.
+pub const OLLAMA_PREFIX: &str = "application/vnd.ollama.image.";
+/// Docker schema 2: a layer of an image.
+pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
