@@ -20,5 +20,6 @@ pub mod listing;
 pub mod manifest;
 pub mod media;
 pub mod mount;
+pub mod process;
 pub mod progress;
 pub mod reference;
