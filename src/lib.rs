@@ -23,3 +23,4 @@ pub mod mount;
 pub mod process;
 pub mod progress;
 pub mod reference;
+pub mod registry;

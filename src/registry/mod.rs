@@ -1,0 +1,229 @@
+//! Reading manifests and blobs from registries of the OCI distribution-spec, and from those that come near it.
+//!
+//! A [`Client`] keeps, for all requests of a program, the connections, the tokens and which scheme each registry
+//! speaks. It checks what can be checked in one answer: a manifest's digest, a body's range and length. A blob's
+//! digest is its reader's to check, and so is asking again from where a body broke off; [`Error::is_transient`] says
+//! when that makes sense. Requests for manifests and their tokens are sent again here.
+//!
+//! There is no `/v2/` ping: Ollama and Hugging Face do not have it. The first real request brings the challenge.
+
+mod body;
+mod cause;
+mod challenge;
+mod credentials;
+mod error;
+mod hosts;
+mod http;
+mod retry;
+mod safe_url;
+#[cfg(test)]
+#[path = "../../tests/it/common/registry.rs"]
+mod test_registry;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub use self::body::Body;
+pub use self::cause::Cause;
+pub use self::credentials::{Credential, Credentials, Error as CredentialsError, HelperFailure};
+pub use self::error::{Code, Error, Result, Status};
+pub use self::hosts::is_local;
+pub use self::safe_url::SafeUrl;
+
+use self::hosts::{Scheme, Schemes, Trust};
+use self::http::{Http, Method, Request, Response};
+use self::token::{Authorization, Refusal, Tokens};
+use crate::digest::{Algorithm, Digest};
+use crate::manifest::{self, Descriptor};
+use crate::media;
+use crate::reference::Reference;
+
+/// What a [`Client`] is told by the user.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Where credentials come from.
+    pub credentials: Credentials,
+    /// `Some(false)`: any certificate is good, and plain HTTP is tried. `None`: the same for a registry on
+    /// loopback, and there only for what it leads to on loopback.
+    pub tls_verify: Option<bool>,
+    /// The `User-Agent` of all requests.
+    pub user_agent: String,
+}
+
+/// A way to all registries; clones share connections and tokens.
+#[derive(Clone)]
+pub struct Client(Arc<Shared>);
+
+struct Shared {
+    http: Http,
+    schemes: Schemes,
+    tokens: Tokens,
+    tls_verify: Option<bool>,
+}
+
+/// A manifest as the registry holds it, with its digest checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawManifest {
+    /// The bytes the digest is of.
+    pub bytes: Bytes,
+    /// The digest asked for, or the digest of the bytes in the algorithm the registry uses.
+    pub digest: Digest,
+    /// The registry's word on what it is, with parameters; empty when it says nothing.
+    pub media_type: String,
+}
+
+impl Client {
+    /// Makes a client; a credential file the user named must exist.
+    pub fn new(settings: Settings) -> Result<Self> {
+        settings.credentials.check()?;
+        Ok(Self(Arc::new(Shared {
+            http: Http::new(settings.user_agent),
+            schemes: Schemes::default(),
+            tokens: Tokens::new(settings.credentials),
+            tls_verify: settings.tls_verify,
+        })))
+    }
+
+    /// Fetches the manifest of the reference's digest or else of its tag.
+    pub async fn manifest(&self, reference: &Reference) -> Result<RawManifest> {
+        repeat(|| self.fetch_manifest(reference)).await
+    }
+
+    /// Asks which digest the reference stands for now; one that has a digest stands for it without being asked.
+    pub async fn digest(&self, reference: &Reference) -> Result<Digest> {
+        if let Some(digest) = reference.digest() {
+            return Ok(digest.clone());
+        }
+        match repeat(|| self.fetch_digest(reference)).await {
+            Ok(Some(digest)) => Ok(digest),
+            Err(error) if error.is_transient() => Err(error),
+            // Some registries know no HEAD, and an answer to HEAD has no words to show.
+            Ok(None) | Err(Error::Status(_) | Error::NotFound { .. }) => Ok(self.manifest(reference).await?.digest),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens a blob at `range`, which lies within its size; `0..size` is the whole blob.
+    ///
+    /// A registry may send less than the range, or ignore it: [`Body::start`] and [`Body::end`] say what comes.
+    /// Nothing is sent again here, because only the reader of the body knows from where.
+    pub async fn blob(&self, reference: &Reference, descriptor: &Descriptor, range: Range<u64>) -> Result<Body> {
+        let request = Request::new(Method::Get);
+        let whole = range == (0..descriptor.size);
+        let request = if whole { request } else { request.header("range", body::header(&range)) };
+        let response = self.send(reference, &format!("blobs/{}", descriptor.digest), &request).await?;
+        let found = response.success().await;
+        Body::new(
+            found.map_err(|error| not_found(&reference.at_digest(&descriptor.digest), error))?,
+            descriptor,
+            &range,
+        )
+    }
+
+    async fn fetch_manifest(&self, reference: &Reference) -> Result<RawManifest> {
+        let response = self.send_for_manifest(reference, Method::Get).await?;
+        let media_type = response.header("content-type").unwrap_or_default().to_owned();
+        let expected = reference.digest().cloned().or_else(|| announced_digest(&response));
+        let bytes = response.bytes(manifest::MAX_BYTES).await?;
+        let digest = Digest::of(expected.as_ref().map_or(Algorithm::Sha256, Digest::algorithm), &bytes);
+        match expected {
+            Some(expected) if expected != digest => {
+                Err(Error::Manifest { reference: reference.to_string(), expected, actual: digest })
+            }
+            _ => Ok(RawManifest { bytes, digest, media_type }),
+        }
+    }
+
+    async fn fetch_digest(&self, reference: &Reference) -> Result<Option<Digest>> {
+        let response = self.send_for_manifest(reference, Method::Head).await?;
+        Ok(announced_digest(&response))
+    }
+
+    async fn send_for_manifest(&self, reference: &Reference, method: Method) -> Result<Response> {
+        let request = Request::new(method).header("accept", media::MANIFESTS.join(", "));
+        let response = self.send(reference, &format!("manifests/{}", reference.version()), &request).await?;
+        response.success().await.map_err(|error| not_found(reference, error))
+    }
+
+    /// Sends a request with the repository's authorization, which is renewed once if the registry refuses it.
+    async fn send(&self, reference: &Reference, path: &str, request: &Request) -> Result<Response> {
+        let tokens = &self.0.tokens;
+        let grant = tokens.current(reference).await;
+        let response = self.reach(reference, path, request, grant.authorization.as_ref()).await?;
+        if !response.is_challenge() {
+            return Ok(response);
+        }
+        let refusal = Refusal { challenges: response.challenges(), error: response.into_error().await };
+        let grant = tokens.renew(&self.0.http, self.trust(reference), reference, &grant, refusal).await?;
+        let response = self.reach(reference, path, request, grant.authorization.as_ref()).await?;
+        if response.is_challenge() {
+            return Err(grant.unauthorized(reference, response.into_error().await));
+        }
+        Ok(response)
+    }
+
+    /// Sends a request by the scheme the registry speaks, which the first request finds out.
+    async fn reach(
+        &self,
+        reference: &Reference,
+        path: &str,
+        request: &Request,
+        authorization: Option<&Authorization>,
+    ) -> Result<Response> {
+        let (registry, trust) = (reference.registry(), self.trust(reference));
+        let send = async |scheme: Scheme| {
+            let host = hosts::host(registry);
+            let url = format!("{}://{host}/v2/{}/{path}", scheme.as_str(), reference.repository());
+            self.0.http.send(&url, request, authorization, trust).await
+        };
+        if let Some(scheme) = self.0.schemes.find(registry) {
+            return send(scheme).await;
+        }
+        let may_be_plain = trust.plain_http.covers(hosts::is_local(registry));
+        let (scheme, answer) = match send(Scheme::Https).await {
+            Err(Error::Unreachable { source, .. }) if may_be_plain && source.suggests_plain_http() => {
+                (Scheme::Http, send(Scheme::Http).await)
+            }
+            answer => (Scheme::Https, answer),
+        };
+        if answer.is_ok() {
+            self.0.schemes.remember(registry, scheme);
+        }
+        answer
+    }
+
+    fn trust(&self, reference: &Reference) -> Trust {
+        Trust::of(reference.registry(), self.0.tls_verify)
+    }
+}
+
+/// Sends a request until it succeeds or the policy gives up.
+async fn repeat<T, F: Future<Output = Result<T>>>(request: impl Fn() -> F) -> Result<T> {
+    let mut failures = 0;
+    loop {
+        let error = match request().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        failures += 1;
+        let Some(wait) = retry::wait(failures, &error) else { return Err(error) };
+        tracing::debug!(%error, ?wait, "trying again");
+        tokio::time::sleep(wait).await;
+    }
+}
+
+fn announced_digest(response: &Response) -> Option<Digest> {
+    response.header("docker-content-digest")?.parse().ok()
+}
+
+fn not_found(reference: &Reference, error: Error) -> Error {
+    match error.status() {
+        Some(404) => Error::NotFound { reference: reference.to_string(), source: Box::new(error) },
+        _ => error,
+    }
+}
