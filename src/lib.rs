@@ -24,3 +24,4 @@ pub mod process;
 pub mod progress;
 pub mod reference;
 pub mod registry;
+pub mod store;
