@@ -20,6 +20,7 @@ pub mod listing;
 pub mod manifest;
 pub mod media;
 pub mod mount;
+pub mod packaging;
 pub mod process;
 pub mod progress;
 pub mod reference;

@@ -1,0 +1,162 @@
+//! Reading tars, plain or gzip, in one pass and with bounded memory.
+
+use std::cell::Cell;
+use std::io::{self, Chain, Cursor, Read};
+use std::rc::Rc;
+
+use flate2::read::MultiGzDecoder;
+
+use crate::manifest::Descriptor;
+
+use super::Error;
+use super::error::At;
+
+const BLOCK: usize = 512;
+/// Read ahead to know what the bytes are; more than a gzip header and the first block of a tar behind it.
+const PEEK: u64 = 8 * 1024;
+/// The most bytes of headers before one member. The tar crate keeps long names in memory whatever their size.
+const MAX_HEADER_BYTES: u64 = 1024 * 1024;
+
+/// A blob that was looked at and can still be read from its first byte.
+pub(super) type Peeked = Chain<Cursor<Vec<u8>>, Box<dyn Read + Send>>;
+
+/// What the first bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// A tar.
+    Tar,
+    /// A tar in gzip.
+    Gzip,
+    /// Zstandard, whatever is in it.
+    Zstd,
+    /// Something else.
+    Other,
+}
+
+/// One member of a tar.
+pub(super) struct Member<'a> {
+    /// The name as it stands there.
+    pub(super) path: Vec<u8>,
+    /// File, folder, link or worse.
+    pub(super) kind: tar::EntryType,
+    /// The bytes of its content.
+    pub(super) size: u64,
+    /// 0644 or 0755.
+    pub(super) mode: u32,
+    /// Where a link leads.
+    pub(super) target: Vec<u8>,
+    /// The content.
+    pub(super) content: &'a mut dyn Read,
+}
+
+/// Tells what a blob is by its first bytes.
+pub(super) fn peek(mut blob: Box<dyn Read + Send>) -> io::Result<(Format, Peeked)> {
+    let mut start = Vec::new();
+    blob.by_ref().take(PEEK).read_to_end(&mut start)?;
+    let format = format(&start);
+    Ok((format, Cursor::new(start).chain(blob)))
+}
+
+fn format(start: &[u8]) -> Format {
+    if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        return Format::Zstd;
+    }
+    if !start.starts_with(&[0x1f, 0x8b]) {
+        return if is_tar(start) { Format::Tar } else { Format::Other };
+    }
+    let mut block = Vec::new();
+    // An error is expected: the peeked bytes are only the beginning of the stream.
+    let _ = MultiGzDecoder::new(start).take(BLOCK as u64).read_to_end(&mut block);
+    if is_tar(&block) { Format::Gzip } else { Format::Other }
+}
+
+/// `ustar`, or the zeros of a tar without members.
+fn is_tar(block: &[u8]) -> bool {
+    block.get(257..262) == Some(b"ustar") || block.get(..BLOCK).is_some_and(|zeros| zeros.iter().all(|byte| *byte == 0))
+}
+
+/// Takes the members one by one, in the order of the tar.
+pub(super) type Visit<'a> = &'a mut dyn FnMut(&mut Member<'_>) -> Result<(), Error>;
+
+/// Calls `visit` for each member of the tar in `source`, then reads `source` to its end, which verifies it.
+pub(super) fn read(blob: &Descriptor, format: Format, mut source: Peeked, visit: Visit<'_>) -> Result<(), Error> {
+    match format {
+        Format::Zstd => return Err(Error::Zstd { blob: blob.digest.clone() }),
+        Format::Gzip => read_members(blob, &mut MultiGzDecoder::new(&mut source), visit)?,
+        Format::Tar | Format::Other => read_members(blob, &mut source, visit)?,
+    }
+    io::copy(&mut source, &mut io::sink()).reading(blob)?;
+    Ok(())
+}
+
+fn read_members(blob: &Descriptor, source: &mut dyn Read, visit: Visit<'_>) -> Result<(), Error> {
+    let allowance = Rc::new(Cell::new(MAX_HEADER_BYTES));
+    let mut archive = tar::Archive::new(Bounded { source, allowance: Rc::clone(&allowance) });
+    let mut entries = archive.entries().reading(blob)?;
+    loop {
+        allowance.set(MAX_HEADER_BYTES);
+        let Some(entry) = entries.next() else { return Ok(()) };
+        let mut entry = entry.reading(blob)?;
+        allowance.set(u64::MAX);
+        // `git archive` puts one at the front; it is about the archive and no member.
+        if entry.header().entry_type() != tar::EntryType::XGlobalHeader {
+            visit(&mut member(&mut entry).reading(blob)?)?;
+        }
+        io::copy(&mut entry, &mut io::sink()).reading(blob)?;
+    }
+}
+
+fn member<'a, R: Read>(entry: &'a mut tar::Entry<'_, R>) -> io::Result<Member<'a>> {
+    let path = entry.path_bytes().into_owned();
+    Ok(Member {
+        kind: kind(entry, &path)?,
+        size: entry.size(),
+        mode: if entry.header().mode()? & 0o111 == 0 { 0o644 } else { 0o755 },
+        target: entry.link_name_bytes().map(|target| target.into_owned()).unwrap_or_default(),
+        path,
+        content: entry,
+    })
+}
+
+/// The kind, less two disguises: a folder of the oldest tars, and GNU's newer sparse files, whose content is a map.
+fn kind<R: Read>(entry: &mut tar::Entry<'_, R>, path: &[u8]) -> io::Result<tar::EntryType> {
+    let kind = entry.header().entry_type();
+    if kind.is_file() && path.ends_with(b"/") {
+        return Ok(tar::EntryType::Directory);
+    }
+    for extension in entry.pax_extensions()?.into_iter().flatten() {
+        if extension?.key_bytes().starts_with(b"GNU.sparse.") {
+            return Ok(tar::EntryType::GNUSparse);
+        }
+    }
+    Ok(kind)
+}
+
+/// What to call a member that is neither file nor folder.
+pub(super) const fn name_of(kind: tar::EntryType) -> &'static str {
+    match kind {
+        tar::EntryType::Symlink => "symbolic link",
+        tar::EntryType::Link => "hard link",
+        tar::EntryType::Char | tar::EntryType::Block => "device",
+        tar::EntryType::Fifo => "pipe",
+        tar::EntryType::GNUSparse => "sparse file",
+        _ => "special member",
+    }
+}
+
+/// Ends with an error when more than the allowance is read.
+struct Bounded<'a> {
+    source: &'a mut dyn Read,
+    allowance: Rc<Cell<u64>>,
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        let Some(left) = self.allowance.get().checked_sub(count as u64) else {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the headers of a tar member are too long"));
+        };
+        self.allowance.set(left);
+        Ok(count)
+    }
+}

@@ -1,0 +1,88 @@
+//! Docker Model Runner: names by rule in v0.1, an annotation per layer in v0.2 and late v0.1.
+//!
+//! The names without an annotation are those of its bundles (model-runner pkg/distribution/internal/bundle), so that
+//! what is written for `docker model` finds the same files.
+
+use crate::manifest::{Descriptor, Manifest};
+use crate::media;
+
+use super::name;
+use super::{Error, Naming, Piece, Role};
+
+pub(super) fn matches(manifest: &Manifest, _config: &[u8]) -> bool {
+    let mut kinds = manifest.layers.iter().map(Descriptor::kind).chain([manifest.config_kind()]);
+    kinds.any(|kind| kind.starts_with(media::DOCKER_AI_PREFIX))
+}
+
+pub(super) fn pieces(manifest: &Manifest, _config: &[u8]) -> Result<Vec<Piece>, Error> {
+    let layers: Vec<&Descriptor> = manifest.layers.iter().filter(|layer| layer.kind() != media::EMPTY).collect();
+    layers.iter().enumerate().map(|(index, layer)| piece(layer, &layers, index)).collect()
+}
+
+fn piece(layer: &Descriptor, layers: &[&Descriptor], index: usize) -> Result<Piece, Error> {
+    let kind = Kind::of(layer);
+    if matches!(kind, Kind::Tar) {
+        return name::archive(layer, Naming::Own);
+    }
+    let path = match name::annotated(layer)? {
+        Some(path) => path,
+        None => name_by_rule(layer, kind, &layers[..index], layers),
+    };
+    Ok(name::file(layer, path, kind.role()))
+}
+
+fn name_by_rule(layer: &Descriptor, kind: Kind, before: &[&Descriptor], all: &[&Descriptor]) -> String {
+    let count = |layers: &[&Descriptor]| layers.iter().filter(|other| Kind::of(other) == kind).count();
+    let index = count(before);
+    match kind {
+        Kind::Gguf => name::part("model", ".gguf", index, count(all)),
+        Kind::Safetensors => name::part("model", ".safetensors", index, count(all)),
+        Kind::Lora => name::numbered("adapter", ".gguf", index),
+        Kind::Mmproj => name::numbered("model", ".mmproj", index),
+        Kind::Dduf => name::numbered("model", ".dduf", index),
+        Kind::Template => name::numbered("template", ".jinja", index),
+        Kind::Licence => name::numbered("LICENSE", "", index),
+        Kind::Tar | Kind::Other => layer.digest.file_name(),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Gguf,
+    Lora,
+    Mmproj,
+    Safetensors,
+    Dduf,
+    Template,
+    Licence,
+    Tar,
+    Other,
+}
+
+impl Kind {
+    fn of(layer: &Descriptor) -> Self {
+        let Some(name) = layer.kind().strip_prefix(media::DOCKER_AI_PREFIX) else { return Self::Other };
+        match name {
+            _ if name.ends_with(".tar") => Self::Tar,
+            "gguf.v3.lora" => Self::Lora,
+            "gguf.v3.mmproj" | "mmproj" => Self::Mmproj,
+            // The second is the pre-release's (model-distribution#33).
+            "gguf.v3" | "model.file.v1+gguf" => Self::Gguf,
+            "safetensors" => Self::Safetensors,
+            "dduf" => Self::Dduf,
+            "chat.template.jinja" => Self::Template,
+            "license" => Self::Licence,
+            _ => Self::Other,
+        }
+    }
+
+    const fn role(self) -> Option<Role> {
+        match self {
+            Self::Lora => Some(Role::Adapter),
+            Self::Mmproj => Some(Role::Mmproj),
+            Self::Template => Some(Role::ChatTemplate),
+            Self::Licence => Some(Role::Licence),
+            Self::Gguf | Self::Safetensors | Self::Dduf | Self::Tar | Self::Other => None,
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! Which file an inference server is started with, and what belongs beside it.
+//!
+//! In order: `model.file` of an image; the one GGUF; part 1 of a complete split GGUF; the folder a loader of
+//! safetensors takes, nearest to the root; a single weights file. GGUF is told by content, not by name: images built
+//! from Ollama's store hold it without any ending.
+
+use std::collections::{BTreeSet, HashSet};
+
+use crate::digest::Digest;
+use crate::listing::Listing;
+
+use super::path::{base_name, parent};
+use super::{Error, Packaging, Role};
+
+/// The name RamaLama and ai-lab-recipes give to the model in an image.
+const MODEL_FILE: &str = "model.file";
+/// GGUF files with these words in their name go with a model and are none.
+const BESIDE: [&str; 5] = ["mmproj", "adapter", "lora", "draft", "imatrix"];
+/// Files that are a whole model.
+const SINGLE: [&str; 3] = [".safetensors", ".dduf", ".onnx"];
+/// Jinja templates by name. `chat_template` alone may be Ollama's Go template, RamaLama puts its translation beside it.
+const TEMPLATES: [&str; 3] = ["chat_template.jinja", "template.jinja", "chat_template_converted"];
+
+/// A laid-out file with what was seen of it as it went by.
+pub(super) struct Known {
+    pub(super) path: String,
+    pub(super) size: u64,
+    pub(super) blob: Digest,
+    /// The first bytes; those of the target for a link.
+    pub(super) head: Vec<u8>,
+    pub(super) role: Option<Role>,
+    /// The file or folder a link leads to, from the root.
+    pub(super) target: Option<String>,
+}
+
+impl Known {
+    fn is_gguf(&self) -> bool {
+        self.head.starts_with(b"GGUF")
+    }
+
+    fn is_json(&self) -> bool {
+        self.head.trim_ascii_start().starts_with(b"{")
+    }
+}
+
+/// The entry and its company, as far as they can be told.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) entry: Option<String>,
+    pub(super) mmproj: Option<String>,
+    pub(super) chat_template: Option<String>,
+}
+
+pub(super) fn choose(files: &[Known], packaging: Packaging) -> Choice {
+    let named = named(files);
+    Choice {
+        entry: choose_entry(files, &named, packaging),
+        mmproj: nearest(&named, |file| file.role == Some(Role::Mmproj))
+            .or_else(|| nearest(&named, |file| file.is_gguf() && base_name(&file.path).contains("mmproj"))),
+        chat_template: nearest(&named, |file| file.role == Some(Role::ChatTemplate))
+            .or_else(|| TEMPLATES.iter().find_map(|name| nearest(&named, |file| base_name(&file.path) == *name))),
+    }
+}
+
+/// The entry of a laid-out artifact: what the layout found, else its only file, else the reason why there is none.
+pub fn entry(listing: &Listing) -> Result<&str, Error> {
+    if let Some(entry) = &listing.entry {
+        return Ok(entry);
+    }
+    if let Some(path) = missing_shard(listing) {
+        return Err(Error::MissingShard { path });
+    }
+    match listing.files.as_slice() {
+        [only] => Ok(&only.path),
+        _ => Err(Error::NoEntry { candidates: entry_candidates(listing).into_iter().map(str::to_owned).collect() }),
+    }
+}
+
+/// The files that could be meant where a listing has no entry, by their names: GGUF, else other weights, else all.
+pub fn entry_candidates(listing: &Listing) -> Vec<&str> {
+    let paths = || listing.files.iter().map(|file| file.path.as_str());
+    let ggufs: Vec<&str> = paths().filter(|path| path.ends_with(".gguf") && !is_beside(path)).collect();
+    if !ggufs.is_empty() {
+        return ggufs;
+    }
+    let weights: Vec<&str> = paths().filter(|path| SINGLE.iter().any(|end| path.ends_with(end))).collect();
+    if weights.is_empty() { paths().collect() } else { weights }
+}
+
+/// The files without those that a link gives a better name to, as in a Hugging Face cache.
+fn named(files: &[Known]) -> Vec<&Known> {
+    let targets: HashSet<&str> = files.iter().filter_map(|file| file.target.as_deref()).collect();
+    files.iter().filter(|file| !targets.contains(file.path.as_str())).collect()
+}
+
+fn choose_entry(files: &[Known], named: &[&Known], packaging: Packaging) -> Option<String> {
+    let model_file = files.iter().find(|file| file.path == MODEL_FILE && packaging == Packaging::Image);
+    if let Some(file) = model_file {
+        // llama.cpp finds the other parts by the name it is given, so a link to part 1 would not do.
+        let target = file.target.as_deref().filter(|target| Shard::parse(target).is_some());
+        return Some(target.unwrap_or(MODEL_FILE).to_owned());
+    }
+    let ggufs = ggufs(named);
+    match ggufs.as_slice() {
+        [] => folder(named).or_else(|| single(named)),
+        [one] if Shard::parse(one).is_none_or(|shard| shard.count == 1) => Some((*one).to_owned()),
+        several => complete_shards(several),
+    }
+}
+
+/// The GGUF files that are models; where names leave none, those whose media type does not say otherwise.
+fn ggufs<'a>(files: &[&'a Known]) -> Vec<&'a str> {
+    let paths = || files.iter().filter(|file| file.is_gguf() && file.role.is_none()).map(|file| file.path.as_str());
+    let models: Vec<&str> = paths().filter(|path| !is_beside(path)).collect();
+    if models.is_empty() { paths().collect() } else { models }
+}
+
+fn is_beside(path: &str) -> bool {
+    let name = base_name(path).to_lowercase();
+    BESIDE.iter().any(|word| name.contains(word))
+}
+
+/// `NAME-00001-of-00003.gguf`, as llama.cpp splits.
+#[derive(Clone, Copy)]
+struct Shard<'a> {
+    /// The path before the numbers.
+    stem: &'a str,
+    index: u32,
+    count: u32,
+}
+
+impl<'a> Shard<'a> {
+    fn parse(path: &'a str) -> Option<Self> {
+        let (rest, count) = path.strip_suffix(".gguf")?.rsplit_once("-of-")?;
+        let (stem, index) = rest.rsplit_once('-')?;
+        let number = |digits: &str| if digits.len() == 5 { digits.parse().ok() } else { None };
+        Some(Self { stem, index: number(index)?, count: number(count)? })
+    }
+}
+
+/// All `paths` as parts of one file: its name, the number of parts, and the parts there are.
+fn shards<'a>(paths: impl Iterator<Item = &'a str>) -> Option<(&'a str, u32, BTreeSet<u32>)> {
+    let shards: Vec<Shard<'_>> = paths.map(Shard::parse).collect::<Option<_>>()?;
+    let first = shards.first()?;
+    let is_one = shards.iter().all(|shard| shard.stem == first.stem && shard.count == first.count);
+    is_one.then(|| (first.stem, first.count, shards.iter().map(|shard| shard.index).collect()))
+}
+
+fn complete_shards(paths: &[&str]) -> Option<String> {
+    let (stem, count, present) = shards(paths.iter().copied())?;
+    let is_complete = present.iter().copied().eq(1..=count);
+    is_complete.then(|| shard_path(stem, 1, count))
+}
+
+fn missing_shard(listing: &Listing) -> Option<String> {
+    let paths = listing.files.iter().map(|file| file.path.as_str());
+    let (stem, count, present) = shards(paths.filter(|path| path.ends_with(".gguf") && !is_beside(path)))?;
+    (1..=count).find(|index| !present.contains(index)).map(|index| shard_path(stem, index, count))
+}
+
+fn shard_path(stem: &str, index: u32, count: u32) -> String {
+    format!("{stem}-{index:05}-of-{count:05}.gguf")
+}
+
+/// The folder that diffusers, or else transformers and vLLM, take; `.` for the root.
+fn folder(files: &[&Known]) -> Option<String> {
+    let holders = |name: &str| -> BTreeSet<&str> {
+        files
+            .iter()
+            .filter(|file| base_name(&file.path) == name && file.is_json())
+            .map(|file| parent(&file.path))
+            .collect()
+    };
+    let weighted: HashSet<&str> =
+        files.iter().filter(|file| file.path.ends_with(".safetensors")).map(|file| parent(&file.path)).collect();
+    let mut configured = holders("config.json");
+    configured.retain(|folder| weighted.contains(folder));
+    outermost(&holders("model_index.json")).or_else(|| outermost(&configured))
+}
+
+/// The one folder nearest to the root; none if several are equally near.
+fn outermost(folders: &BTreeSet<&str>) -> Option<String> {
+    let depth = |folder: &str| if folder.is_empty() { 0 } else { folder.split('/').count() };
+    let least = folders.iter().map(|folder| depth(folder)).min()?;
+    let mut nearest = folders.iter().filter(|folder| depth(folder) == least);
+    let folder = nearest.next().filter(|_| nearest.next().is_none())?;
+    Some(if folder.is_empty() { String::from(".") } else { (*folder).to_owned() })
+}
+
+fn single(files: &[&Known]) -> Option<String> {
+    let mut weights = files.iter().filter(|file| SINGLE.iter().any(|end| file.path.ends_with(end)));
+    weights.next().filter(|_| weights.next().is_none()).map(|file| file.path.clone())
+}
+
+fn nearest(files: &[&Known], test: impl Fn(&Known) -> bool) -> Option<String> {
+    let found = files.iter().filter(|file| test(file)).min_by_key(|file| file.path.matches('/').count());
+    found.map(|file| file.path.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::listing::File;
+
+    fn known(path: &str) -> Known {
+        let head = match path {
+            _ if path.ends_with(".gguf") || path == MODEL_FILE || path == "bare" => &b"GGUF\x03\0\0\0"[..],
+            _ if path.ends_with(".json") => b"{\n  \"a\"",
+            _ => b"text....",
+        };
+        let path = path.to_owned();
+        Known { path, size: 8, blob: Digest::sha256(b"x"), head: head.to_vec(), role: None, target: None }
+    }
+
+    fn listing(paths: &[&str]) -> Listing {
+        let file = |path: &&str| File { path: (*path).to_owned(), size: 8, blob: Digest::sha256(b"x") };
+        Listing {
+            digest: Digest::sha256(b"m"),
+            packaging: String::from("ORAS"),
+            files: paths.iter().map(file).collect(),
+            entry: None,
+            mmproj: None,
+            chat_template: None,
+        }
+    }
+
+    fn chosen(paths: &[&str], packaging: Packaging) -> Option<String> {
+        choose(&paths.iter().map(|path| known(path)).collect::<Vec<_>>(), packaging).entry
+    }
+
+    #[test]
+    fn the_entry_is_chosen_in_the_order_of_the_rules() {
+        let cases: [(&[&str], Option<&str>); 21] = [
+            (&["model.gguf", "LICENSE"], Some("model.gguf")),
+            (&["bare", "LICENSE"], Some("bare")),
+            (&["mmproj-F16.gguf", "gemma.gguf"], Some("gemma.gguf")),
+            (&["Some-LoRA.gguf", "x-imatrix.gguf", "draft.gguf", "gemma.gguf"], Some("gemma.gguf")),
+            (&["explorara.gguf"], Some("explorara.gguf")),
+            (&["a.gguf", "b.gguf"], None),
+            (&["m-00002-of-00002.gguf", "m-00001-of-00002.gguf"], Some("m-00001-of-00002.gguf")),
+            (&["q4/m-00001-of-00001.gguf"], Some("q4/m-00001-of-00001.gguf")),
+            (&["m-00001-of-00002.gguf"], None),
+            (&["m-00001-of-00003.gguf", "m-00003-of-00003.gguf"], None),
+            (&["m-00001-of-00002.gguf", "n-00002-of-00002.gguf"], None),
+            (&["m-00001-of-00002.gguf", "m-00002-of-00002.gguf", "whole.gguf"], None),
+            (&["config.json", "model.safetensors"], Some(".")),
+            (&["q4/config.json", "q4/model.safetensors", "README.md"], Some("q4")),
+            (&["a/config.json", "a/m.safetensors", "b/config.json", "b/m.safetensors"], None),
+            (&["model_index.json", "unet/config.json", "unet/m.safetensors"], Some(".")),
+            (&["x.safetensors", "README.md"], Some("x.safetensors")),
+            (&["model.onnx"], Some("model.onnx")),
+            (&["a.onnx", "b.dduf"], None),
+            (&["model.file"], Some("model.file")),
+            (&["hello.txt"], None),
+        ];
+        for (paths, expected) in cases {
+            assert_eq!(chosen(paths, Packaging::Oras).as_deref(), expected, "{paths:?}");
+        }
+        let image = ["model.file", "other.gguf"];
+        assert_eq!(chosen(&image, Packaging::Image).as_deref(), Some("model.file"));
+        assert_eq!(chosen(&image, Packaging::Oras), None);
+    }
+
+    #[test]
+    fn a_link_named_model_file_gives_way_to_part_one_of_a_split_model() {
+        let mut files = vec![known("m-00001-of-00002.gguf"), known("m-00002-of-00002.gguf"), known(MODEL_FILE)];
+        files[2].target = Some(String::from("m-00001-of-00002.gguf"));
+        assert_eq!(choose(&files, Packaging::Image).entry.as_deref(), Some("m-00001-of-00002.gguf"));
+    }
+
+    #[test]
+    fn links_name_what_they_lead_to() {
+        let mut files =
+            vec![known("blobs/1"), known("blobs/2"), known("main/config.json"), known("main/m.safetensors")];
+        files[2].target = Some(String::from("blobs/1"));
+        files[3].target = Some(String::from("blobs/2"));
+        assert_eq!(choose(&files, Packaging::Image).entry.as_deref(), Some("main"));
+    }
+
+    #[test]
+    fn roles_come_before_names() {
+        let mut files = vec![known("model.gguf"), known("vision.gguf"), known("x.jinja"), known("template.jinja")];
+        assert_eq!(choose(&files, Packaging::DockerAi).entry, None);
+        files[1].role = Some(Role::Mmproj);
+        files[2].role = Some(Role::ChatTemplate);
+        let choice = choose(&files, Packaging::DockerAi);
+        assert_eq!(choice.entry.as_deref(), Some("model.gguf"));
+        assert_eq!(choice.mmproj.as_deref(), Some("vision.gguf"));
+        assert_eq!(choice.chat_template.as_deref(), Some("x.jinja"));
+        let by_name = [known("sub/template.jinja"), known("mmproj-a.gguf"), known("template.jinja")];
+        let choice = choose(&by_name, Packaging::ModelPack);
+        assert_eq!(choice.mmproj.as_deref(), Some("mmproj-a.gguf"));
+        assert_eq!(choice.chat_template.as_deref(), Some("template.jinja"));
+    }
+
+    #[test]
+    fn a_listing_without_an_entry_says_why() {
+        assert_eq!(entry(&listing(&["hello.txt"])).unwrap(), "hello.txt");
+        let missing = entry(&listing(&["d/m-00001-of-00003.gguf", "d/m-00003-of-00003.gguf"])).unwrap_err();
+        assert_eq!(missing.to_string(), "\"d/m-00002-of-00003.gguf\" is missing, the model is split into parts");
+        let several = entry(&listing(&["a.gguf", "b.gguf", "mmproj.gguf", "LICENSE"])).unwrap_err();
+        assert_eq!(
+            several.to_string(),
+            "the artifact does not say which file is the model, name one of: \"a.gguf\", \"b.gguf\""
+        );
+    }
+}

@@ -1,0 +1,210 @@
+//! What can be wrong with an artifact's content or its layout.
+
+use std::fmt;
+use std::io;
+
+use crate::digest::Digest;
+use crate::manifest::Descriptor;
+
+use super::Packaging;
+
+/// As many names as a person reads in one line.
+const MAX_NAMES: usize = 10;
+
+/// An artifact that cannot be laid out, with the part that is at fault.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The artifact is of a known kind that holds no model.
+    #[error("the artifact is {what}, not a model")]
+    NotAModel {
+        /// What it is, with its article.
+        what: &'static str,
+    },
+    /// The packaging is known by name only.
+    #[error("packaging {packaging} is not supported yet")]
+    Unsupported {
+        /// Its name.
+        packaging: Packaging,
+    },
+    /// The document is an index; a child has to be chosen first.
+    #[error("the manifest is an index, not one artifact")]
+    Index,
+    /// An index without a child that could be a model.
+    #[error("the index has no child that could be a model")]
+    NoChild,
+    /// An index with more than one child that could be meant.
+    #[error("the index has {} children, name one by its digest or platform: {}", .children.len(), join(.children))]
+    SeveralChildren {
+        /// Those that could be meant.
+        children: Vec<Child>,
+    },
+    /// A manifest that lists no file.
+    #[error("the artifact holds no files")]
+    NoFiles,
+    /// An image with neither of the two folders.
+    #[error("the image has no files in /models or /model")]
+    NoModels,
+    /// An Ollama model that runs on somebody's server.
+    #[error("the model runs on {host:?} and has nothing to pull")]
+    Cloud {
+        /// Where it runs.
+        host: String,
+    },
+    /// An Ollama model of one tensor per layer.
+    #[error("the model is stored as single tensors, which only Ollama can read")]
+    Tensors,
+    /// A layer compressed by a method that is not built in.
+    #[error("layer {blob} is compressed with zstd, which is not supported yet")]
+    Zstd {
+        /// The layer.
+        blob: Digest,
+    },
+    /// A path that could leave the folder or harm a terminal or another system.
+    #[error("path {path:?} is refused: it {reason}")]
+    Path {
+        /// The path as the producer wrote it.
+        path: String,
+        /// The rule it breaks, as a predicate.
+        reason: &'static str,
+    },
+    /// Two files that cannot both exist everywhere.
+    #[error("paths {path:?} and {other:?} collide")]
+    Collision {
+        /// The later one.
+        path: String,
+        /// The earlier one.
+        other: String,
+    },
+    /// Something else than a file or folder in an archive.
+    #[error("{path:?} in layer {blob} is a {kind}, only files and folders are taken")]
+    Special {
+        /// The layer.
+        blob: Digest,
+        /// Where it stands.
+        path: String,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// A hard link in an image to content that is not laid out.
+    #[error("{path:?} in layer {blob} is a hard link to {target:?}, which is not among the model's files")]
+    HardLink {
+        /// The layer.
+        blob: Digest,
+        /// The link.
+        path: String,
+        /// Where it leads.
+        target: String,
+    },
+    /// More bytes than the caller allows.
+    #[error("the unpacked files are more than {limit} bytes")]
+    TooLarge {
+        /// What is allowed.
+        limit: u64,
+    },
+    /// More files, folders and links than any model has.
+    #[error("the artifact holds more than {limit} files, folders and links")]
+    TooManyFiles {
+        /// What is allowed.
+        limit: usize,
+    },
+    /// A blob that cannot be read, or not as the archive it should be.
+    #[error("blob {blob} cannot be read")]
+    Blob {
+        /// The blob.
+        blob: Digest,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A path the sink does not take.
+    #[error("{path:?} cannot be written")]
+    Sink {
+        /// The path.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A split GGUF with a part missing.
+    #[error("{path:?} is missing, the model is split into parts")]
+    MissingShard {
+        /// The part that is not there.
+        path: String,
+    },
+    /// No file stands out as the one to start a server with.
+    #[error("the artifact does not say which file is the model, name one of: {}", quoted(.candidates))]
+    NoEntry {
+        /// The files that could be meant.
+        candidates: Vec<String>,
+    },
+}
+
+/// A child of an index, for choosing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Child {
+    /// The digest to ask for.
+    pub digest: Digest,
+    /// `os/architecture[/variant]`.
+    pub platform: Option<String>,
+    /// The artifact type of the entry.
+    pub artifact_type: Option<String>,
+    /// `org.opencontainers.image.ref.name`.
+    pub ref_name: Option<String>,
+}
+
+impl From<&Descriptor> for Child {
+    fn from(entry: &Descriptor) -> Self {
+        let platform = entry.platform.as_ref().map(|platform| {
+            let parts = [Some(&platform.os), Some(&platform.architecture), platform.variant.as_ref()];
+            parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join("/")
+        });
+        Self {
+            digest: entry.digest.clone(),
+            platform,
+            artifact_type: entry.artifact_type.clone(),
+            ref_name: entry.annotation(crate::media::REF_NAME).map(str::to_owned),
+        }
+    }
+}
+
+impl fmt::Display for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.digest)?;
+        let words = [&self.platform, &self.artifact_type, &self.ref_name];
+        for word in words.into_iter().flatten() {
+            // Free text of the producer: control characters must not reach a terminal.
+            write!(f, " {}", word.escape_debug())?;
+        }
+        Ok(())
+    }
+}
+
+/// Gives I/O errors their subject.
+pub(super) trait At<T> {
+    /// The error of reading `blob`.
+    fn reading(self, blob: &Descriptor) -> Result<T, Error>;
+    /// The error of writing `path`.
+    fn writing(self, path: &str) -> Result<T, Error>;
+}
+
+impl<T> At<T> for io::Result<T> {
+    fn reading(self, blob: &Descriptor) -> Result<T, Error> {
+        self.map_err(|source| Error::Blob { blob: blob.digest.clone(), source })
+    }
+
+    fn writing(self, path: &str) -> Result<T, Error> {
+        self.map_err(|source| Error::Sink { path: path.to_owned(), source })
+    }
+}
+
+fn join(children: &[Child]) -> String {
+    children.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn quoted(names: &[String]) -> String {
+    let shown = names.iter().take(MAX_NAMES).map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MAX_NAMES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}

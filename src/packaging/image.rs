@@ -1,0 +1,33 @@
+//! Container images with a model inside: RamaLama's raw and car, KServe's modelcar, ai-lab-recipes.
+//!
+//! The image-spec's own rule decides what is an image: a config with `rootfs.diff_ids`. How the layers become files
+//! is in [`super::layers`].
+
+use serde_json::Value;
+
+use crate::manifest::Manifest;
+use crate::media;
+
+use super::{Content, Error, Piece};
+
+pub(super) fn matches(manifest: &Manifest, config: &[u8]) -> bool {
+    let has_layers = |config: &Value| config.pointer("/rootfs/diff_ids").is_some_and(Value::is_array);
+    has_image_config(manifest)
+        && manifest.artifact_kind().is_none()
+        && serde_json::from_slice(config).is_ok_and(|config| has_layers(&config))
+}
+
+/// Whether the config has the type of an image's; `oras push --artifact-platform` and Ollama use it, too.
+pub(super) fn has_image_config(manifest: &Manifest) -> bool {
+    [media::OCI_IMAGE_CONFIG, media::DOCKER_IMAGE_CONFIG].contains(&manifest.config_kind())
+}
+
+pub(super) fn pieces(manifest: &Manifest, _config: &[u8]) -> Result<Vec<Piece>, Error> {
+    let pieces = manifest.layers.iter().map(|layer| {
+        if layer.kind().ends_with("zstd") {
+            return Err(Error::Zstd { blob: layer.digest.clone() });
+        }
+        Ok(Piece { blob: layer.clone(), content: Content::ImageLayer, role: None })
+    });
+    pieces.collect()
+}

@@ -1,0 +1,264 @@
+//! The model's folder out of the layers of an image.
+//!
+//! Layers are read from the top down, so that nothing sent ever has to be undone: what an upper layer holds, or marks
+//! as removed, hides what lower ones have under that name. `/models` is taken as the root; only if no layer has a file
+//! there, and some has `/model`, the layers are read a second time for that.
+//!
+//! Symbolic links are made after all files, relative and straight to the file they end at. One that ends outside the
+//! folder, or nowhere, is left out: with only the folder taken it can lead to nothing, and images have many such. A
+//! hard link becomes a symbolic one; one to content outside the folder is an error, because a file would be missing.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::manifest::Descriptor;
+
+use super::archive::{self, Member};
+use super::error::At;
+use super::layout::Open;
+use super::output::{Entry, Output};
+use super::{Error, Piece, path};
+
+/// image-spec, layer.md: a file of this prefix removes its namesake in lower layers.
+const WHITEOUT: &str = ".wh.";
+/// image-spec, layer.md: everything in the folder is removed in lower layers.
+const OPAQUE: &str = ".wh..wh..opq";
+/// As many links after each other as Linux follows.
+const MAX_HOPS: usize = 40;
+
+const ROOTS: [&str; 2] = ["models", "model"];
+
+pub(super) fn lay_out(pieces: &[Piece], open: Open<'_>, output: &mut Output<'_>) -> Result<(), Error> {
+    for root in ROOTS {
+        let mut walk = Walk::new(root);
+        for (index, piece) in pieces.iter().enumerate().rev() {
+            let blob = open(&piece.blob).reading(&piece.blob)?;
+            let (format, blob) = archive::peek(blob).reading(&piece.blob)?;
+            archive::read(&piece.blob, format, blob, &mut |member| walk.member(member, index, &piece.blob, output))?;
+            walk.shadow.finish_layer();
+        }
+        if !walk.files.is_empty() {
+            return walk.make_links(output);
+        }
+        if !walk.has_other_root {
+            break;
+        }
+    }
+    Err(Error::NoModels)
+}
+
+/// One reading of all layers.
+struct Walk {
+    root: &'static str,
+    shadow: Shadow,
+    /// Files sent and links kept, by path in the image, with the layer they are from.
+    files: HashMap<String, usize>,
+    links: Vec<Link>,
+    has_other_root: bool,
+}
+
+/// A link below the root, both ends from the root.
+struct Link {
+    path: String,
+    target: String,
+    layer: Descriptor,
+}
+
+impl Walk {
+    fn new(root: &'static str) -> Self {
+        Self { root, shadow: Shadow::default(), files: HashMap::new(), links: Vec::new(), has_other_root: false }
+    }
+
+    fn member(
+        &mut self,
+        member: &mut Member<'_>,
+        index: usize,
+        layer: &Descriptor,
+        output: &mut Output<'_>,
+    ) -> Result<(), Error> {
+        let Some(path) = self.place(&member.path)? else { return Ok(()) };
+        // A file is counted when it is sent; all else is kept here too.
+        if !member.kind.is_file() || path::base_name(&path).starts_with(WHITEOUT) {
+            output.count()?;
+        }
+        if self.shadow.take_marker(&path) || self.shadow.hides(&path, member.kind.is_dir()) {
+            return Ok(());
+        }
+        match member.kind {
+            tar::EntryType::Directory => self.shadow.found.push(Found::Directory(path)),
+            _ if path == self.root => self.shadow.found.push(Found::Other(path)),
+            tar::EntryType::Regular | tar::EntryType::Continuous => self.file(path, index, member, layer, output)?,
+            tar::EntryType::Symlink => {
+                let target = self.resolve(path::parent(&path), &member.target);
+                self.keep_link(path, target, layer);
+            }
+            tar::EntryType::Link => self.hard_link(path, index, member, layer)?,
+            kind => {
+                let kind = archive::name_of(kind);
+                return Err(Error::Special { blob: layer.digest.clone(), path, kind });
+            }
+        }
+        Ok(())
+    }
+
+    /// The path in the image, without a leading slash; none for what is neither the root nor below it.
+    fn place(&mut self, raw: &[u8]) -> Result<Option<String>, Error> {
+        let text = String::from_utf8_lossy(raw);
+        let path = clean(&text);
+        let is_ours = match path.split_once('/') {
+            Some((first, _)) => first == self.root,
+            None => path == self.root || path == OPAQUE || path.strip_prefix(WHITEOUT) == Some(self.root),
+        };
+        if is_ours {
+            path::text(raw)?;
+            return path::sanitise(path).map(Some);
+        }
+        self.has_other_root |= ROOTS.iter().any(|root| path::below(path, root).is_some());
+        Ok(None)
+    }
+
+    fn file(
+        &mut self,
+        path: String,
+        index: usize,
+        member: &mut Member<'_>,
+        layer: &Descriptor,
+        output: &mut Output<'_>,
+    ) -> Result<(), Error> {
+        let below = path::below(&path, self.root).unwrap_or(&path);
+        let file = Entry { path: below, size: member.size, mode: member.mode, blob: layer, whole: false };
+        output.file(&file, None, &mut *member.content)?;
+        self.shadow.found.push(Found::Other(path.clone()));
+        self.files.insert(path, index);
+        Ok(())
+    }
+
+    /// Takes a link to a path from the root; none leads outside, and only hides what is below.
+    fn keep_link(&mut self, path: String, target: Option<String>, layer: &Descriptor) {
+        if let (Some(below), Some(target)) = (path::below(&path, self.root), target) {
+            self.links.push(Link { path: below.to_owned(), target, layer: layer.clone() });
+        }
+        self.shadow.found.push(Found::Other(path));
+    }
+
+    /// A hard link's target stands before it in the same layer: the same path from a higher layer is another file.
+    fn hard_link(&mut self, path: String, index: usize, member: &Member<'_>, layer: &Descriptor) -> Result<(), Error> {
+        let target = String::from_utf8_lossy(&member.target);
+        let target = clean(&target);
+        if self.files.get(target) != Some(&index) {
+            return Err(Error::HardLink { blob: layer.digest.clone(), path, target: target.to_owned() });
+        }
+        let target = path::below(target, self.root).map(str::to_owned);
+        self.files.insert(path.clone(), index);
+        self.keep_link(path, target, layer);
+        Ok(())
+    }
+
+    /// The target of a link in `folder` of the image, from our root; none if it is not below.
+    fn resolve(&self, folder: &str, target: &[u8]) -> Option<String> {
+        let target = std::str::from_utf8(target).ok()?;
+        let mut components: Vec<&str> = if target.starts_with('/') { Vec::new() } else { folder.split('/').collect() };
+        for component in target.split('/') {
+            match component {
+                "" | "." => {}
+                ".." => drop(components.pop()),
+                name => components.push(name),
+            }
+        }
+        (components.first() == Some(&self.root)).then(|| components[1..].join("/"))
+    }
+
+    fn make_links(&self, output: &mut Output<'_>) -> Result<(), Error> {
+        let targets: HashMap<&str, &str> =
+            self.links.iter().map(|link| (link.path.as_str(), link.target.as_str())).collect();
+        for link in &self.links {
+            let Some(end) = follow(&link.target, &targets) else { continue };
+            // A link to a folder it is in would make every walk through the files endless.
+            if output.has(&end) && path::below(&link.path, &end).is_none() {
+                output.link(&link.path, &end, &link.layer)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Without the leading `./` and `/` and the trailing slash that tars of images have.
+fn clean(raw: &str) -> &str {
+    let mut path = raw;
+    while let Some(rest) = path.strip_prefix("./").or_else(|| path.strip_prefix('/')) {
+        path = rest;
+    }
+    path.trim_end_matches('/')
+}
+
+/// Where `start` ends if every link on the way is followed; none for a circle.
+fn follow(start: &str, links: &HashMap<&str, &str>) -> Option<String> {
+    let mut end = String::new();
+    let mut rest: Vec<&str> = start.rsplit('/').collect();
+    let mut hops = 0;
+    while let Some(component) = rest.pop() {
+        let here = path::join(&end, component);
+        let Some(target) = links.get(here.as_str()) else {
+            end = here;
+            continue;
+        };
+        hops += 1;
+        if hops > MAX_HOPS {
+            return None;
+        }
+        end.clear();
+        rest.extend(target.rsplit('/').filter(|component| !component.is_empty()));
+    }
+    Some(end)
+}
+
+/// What upper layers hide of lower ones; all paths are from the root of the image.
+#[derive(Default)]
+struct Shadow {
+    /// Found in the layer being read; a layer hides nothing of itself.
+    found: Vec<Found>,
+    directories: HashSet<String>,
+    /// Files, links and removed names: nothing at or below them shows through.
+    covered: HashSet<String>,
+    /// Nothing below these shows through.
+    opaque: HashSet<String>,
+}
+
+enum Found {
+    Directory(String),
+    Other(String),
+    Opaque(String),
+}
+
+impl Shadow {
+    /// Takes `path` if it is a marker of removal.
+    fn take_marker(&mut self, path: &str) -> bool {
+        let (parent, name) = (path::parent(path), path::base_name(path));
+        if name == OPAQUE {
+            self.found.push(Found::Opaque(parent.to_owned()));
+            return true;
+        }
+        let Some(removed) = name.strip_prefix(WHITEOUT) else { return false };
+        self.found.push(Found::Other(path::join(parent, removed)));
+        true
+    }
+
+    fn hides(&self, path: &str, is_directory: bool) -> bool {
+        self.opaque.contains("")
+            || self.covered.contains(path)
+            || (!is_directory && self.directories.contains(path))
+            || path::ancestors(path).any(|folder| self.covered.contains(folder) || self.opaque.contains(folder))
+    }
+
+    fn finish_layer(&mut self) {
+        for found in self.found.drain(..) {
+            match found {
+                Found::Opaque(path) => drop(self.opaque.insert(path)),
+                Found::Directory(path) => drop(self.directories.insert(path)),
+                Found::Other(path) => {
+                    self.directories.extend(path::ancestors(&path).map(str::to_owned));
+                    self.covered.insert(path);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The name a layer carries in its annotations, and the names given to layers that carry none.
+
+use serde::Deserialize;
+
+use crate::digest::Digest;
+use crate::manifest::Descriptor;
+use crate::media;
+
+use super::path;
+use super::{Content, Error, Naming, Piece, Role};
+
+/// The path a producer wrote on a layer; sanitised.
+///
+/// The model-spec's annotation stands before the title, because RamaLama's artifacts have the blob's own file name as
+/// title and the true one as filepath (ramalama/oci_artifact.py).
+pub(super) fn annotated(blob: &Descriptor) -> Result<Option<String>, Error> {
+    let raw = filepath(blob).or_else(|| title(blob).map(str::to_owned));
+    raw.as_deref().map(path::sanitise).transpose()
+}
+
+/// The path in the annotations of the model-spec, as written.
+pub(super) fn filepath(blob: &Descriptor) -> Option<String> {
+    let plain = [media::FILEPATH, media::CNAI_FILEPATH];
+    let metadata = [media::FILE_METADATA, media::CNAI_FILE_METADATA, media::CNAI_FILE_METADATA_OLD];
+    plain
+        .iter()
+        .find_map(|key| blob.annotation(key).map(str::to_owned))
+        .or_else(|| metadata.iter().find_map(|key| blob.annotation(key).and_then(metadata_name)))
+}
+
+/// The title, unless it is a place (`.`) or only repeats a digest.
+pub(super) fn title(blob: &Descriptor) -> Option<&str> {
+    blob.annotation(media::TITLE).filter(|title| *title != "." && !is_digest(title))
+}
+
+/// The piece for a layer that is one file.
+pub(super) fn file(blob: &Descriptor, path: String, role: Option<Role>) -> Piece {
+    Piece { blob: blob.clone(), content: Content::File { path }, role }
+}
+
+/// The piece for a layer that is a tar, whose own names are the files'.
+pub(super) fn archive(blob: &Descriptor, naming: Naming) -> Result<Piece, Error> {
+    if blob.kind().ends_with("+zstd") || blob.kind().ends_with(".zstd") {
+        return Err(Error::Zstd { blob: blob.digest.clone() });
+    }
+    Ok(Piece { blob: blob.clone(), content: Content::Archive { path: annotated(blob)?, naming }, role: None })
+}
+
+/// The `index`-th (from 0) of `count` parts, in the numbering that llama.cpp and transformers share.
+pub(super) fn part(stem: &str, extension: &str, index: usize, count: usize) -> String {
+    if count == 1 {
+        return format!("{stem}{extension}");
+    }
+    format!("{stem}-{:05}-of-{count:05}{extension}", index + 1)
+}
+
+/// The `index`-th (from 0) of files that are not parts of one: `LICENSE`, `LICENSE.1`.
+pub(super) fn numbered(stem: &str, extension: &str, index: usize) -> String {
+    match index {
+        0 => format!("{stem}{extension}"),
+        _ => format!("{stem}.{index}{extension}"),
+    }
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    name: String,
+}
+
+fn metadata_name(json: &str) -> Option<String> {
+    let metadata: Metadata = serde_json::from_str(json).ok()?;
+    Some(metadata.name).filter(|name| !name.is_empty())
+}
+
+fn is_digest(title: &str) -> bool {
+    title.replacen('-', ":", 1).parse::<Digest>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(annotations: &[(&str, &str)]) -> Descriptor {
+        let mut blob = Descriptor::new("application/octet-stream", Digest::sha256(b"x"), 1);
+        blob.annotations = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        blob
+    }
+
+    #[test]
+    fn the_first_annotation_that_is_a_name_wins() {
+        let digest = Digest::sha256(b"x");
+        let dashed = digest.file_name();
+        let colon = digest.to_string();
+        let metadata = r#"{"name":"from/metadata","mode":420}"#;
+        type Case<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>);
+        let cases: [Case<'_>; 10] = [
+            (&[(media::FILEPATH, "a"), (media::TITLE, "b")], Some("a")),
+            (&[(media::CNAI_FILEPATH, "a"), (media::TITLE, "b")], Some("a")),
+            (&[(media::FILEPATH, "a/b"), (media::TITLE, &dashed)], Some("a/b")),
+            (&[(media::FILE_METADATA, metadata), (media::TITLE, "b")], Some("from/metadata")),
+            (&[(media::CNAI_FILE_METADATA_OLD, metadata)], Some("from/metadata")),
+            (&[(media::FILE_METADATA, "not json"), (media::TITLE, "b")], Some("b")),
+            (&[(media::TITLE, ".")], None),
+            (&[(media::TITLE, &dashed)], None),
+            (&[(media::TITLE, &colon)], None),
+            (&[(media::FILEPATH, "")], None),
+        ];
+        for (annotations, expected) in cases {
+            assert_eq!(annotated(&layer(annotations)).unwrap().as_deref(), expected, "{annotations:?}");
+        }
+    }
+
+    #[test]
+    fn parts_and_copies_are_numbered() {
+        assert_eq!(part("model", ".gguf", 0, 1), "model.gguf");
+        assert_eq!(part("model", ".gguf", 1, 3), "model-00002-of-00003.gguf");
+        assert_eq!(numbered("LICENSE", "", 0), "LICENSE");
+        assert_eq!(numbered("LICENSE", "", 1), "LICENSE.1");
+        assert_eq!(numbered("adapter", ".gguf", 2), "adapter.2.gguf");
+    }
+}

@@ -1,0 +1,265 @@
+//! The way of every file to the sink: path checked, folders announced, size kept, first bytes remembered.
+
+use std::collections::HashMap;
+use std::io::{self, Cursor, Read};
+
+use crate::digest::Digest;
+use crate::listing::{File, Listing};
+use crate::manifest::Descriptor;
+
+use super::entry::{self, Known};
+use super::error::At;
+use super::path::{self, Tree};
+use super::{Error, Packaging, Role};
+
+/// As many files, folders and links as any model with its dataset has; it bounds the memory of a layout.
+const MAX_MEMBERS: usize = 200_000;
+/// Enough to tell GGUF and JSON.
+const HEAD_BYTES: usize = 8;
+
+/// Where laid-out files go: a snapshot directory, or a tar stream to an engine.
+///
+/// Paths are relative, sanitised, unique even without case. An error ends the layout; what was written is worthless.
+pub trait Sink {
+    /// Makes a folder; each once, after the one it is in and before anything in it.
+    fn directory(&mut self, path: &str) -> io::Result<()>;
+
+    /// Makes a file of exactly `file.size` bytes of `content`. If `file.whole`, a sink that has the blob need not read.
+    fn file(&mut self, file: &Entry<'_>, content: &mut dyn Read) -> io::Result<()>;
+
+    /// Makes a symbolic link, after all files; `target` is relative to the link's folder and leads to a file or folder
+    /// made before.
+    fn link(&mut self, path: &str, target: &str) -> io::Result<()>;
+}
+
+/// A file for a [`Sink`].
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// Where it goes.
+    pub path: &'a str,
+    /// The number of bytes.
+    pub size: u64,
+    /// 0644, or 0755 where the producer marked it as executable.
+    pub mode: u32,
+    /// The blob it comes from.
+    pub blob: &'a Descriptor,
+    /// Whether the file is the blob, byte for byte, and not a part of it.
+    pub whole: bool,
+}
+
+/// A sink with what is known of the files that went there.
+pub(super) struct Output<'a> {
+    sink: &'a mut dyn Sink,
+    limit: Option<u64>,
+    written: u64,
+    /// Files, folders and links so far, and what else stays in memory until the end.
+    members: usize,
+    tree: Tree,
+    files: Vec<Known>,
+    /// The place of each path in `files`.
+    places: HashMap<String, usize>,
+}
+
+impl<'a> Output<'a> {
+    pub(super) fn new(sink: &'a mut dyn Sink, limit: Option<u64>) -> Self {
+        let (tree, files, places) = (Tree::new(), Vec::new(), HashMap::new());
+        Self { sink, limit, written: 0, members: 0, tree, files, places }
+    }
+
+    /// Passes one file on. Reads `source` to its end, except where the sink took the whole blob without reading.
+    pub(super) fn file(&mut self, file: &Entry<'_>, role: Option<Role>, source: &mut dyn Read) -> Result<(), Error> {
+        self.make_room(file)?;
+        self.announce(file.path)?;
+        let head = read_head(source, file.size).reading(file.blob)?;
+        let mut content = Content::new(&head, source, file.size);
+        let result = self.sink.file(file, &mut content);
+        if content.is_broken {
+            // The sink passes on what reading gave it: the blob is at fault, not the path.
+            return result.and(Err(io::ErrorKind::UnexpectedEof.into())).reading(file.blob);
+        }
+        result.writing(file.path)?;
+        let is_linked = file.whole && file.size > 0 && content.is_untouched();
+        if !is_linked {
+            io::copy(&mut content, &mut io::sink()).reading(file.blob)?;
+            io::copy(source, &mut io::sink()).reading(file.blob)?;
+        }
+        let (path, size, blob) = (file.path.to_owned(), file.size, file.blob.digest.clone());
+        self.know(Known { path, size, blob, head, role, target: None });
+        Ok(())
+    }
+
+    /// Makes the link `path` to `target`, both from the root; `target` is a file or folder made before.
+    pub(super) fn link(&mut self, path: &str, target: &str, layer: &Descriptor) -> Result<(), Error> {
+        let file = self.find(target).map(|file| (file.size, file.head.clone(), file.blob.clone()));
+        let (size, head, blob) = file.unwrap_or_else(|| (0, Vec::new(), layer.digest.clone()));
+        self.announce(path)?;
+        self.sink.link(path, &path::relative(path, target)).writing(path)?;
+        let target = Some(target.to_owned());
+        self.know(Known { path: path.to_owned(), size, blob, head, role: None, target });
+        Ok(())
+    }
+
+    /// Whether `path` is a file or folder made before.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.tree.is_directory(path) || self.tree.is_file(path)
+    }
+
+    /// What lies there now.
+    pub(super) fn finish(self, digest: &Digest, packaging: Packaging) -> Listing {
+        let choice = entry::choose(&self.files, packaging);
+        let files = self.files.into_iter().map(|file| File { path: file.path, size: file.size, blob: file.blob });
+        Listing {
+            digest: digest.clone(),
+            packaging: packaging.to_string(),
+            files: files.collect(),
+            entry: choice.entry,
+            mmproj: choice.mmproj,
+            chat_template: choice.chat_template,
+        }
+    }
+
+    fn find(&self, path: &str) -> Option<&Known> {
+        self.places.get(path).map(|place| &self.files[*place])
+    }
+
+    fn know(&mut self, file: Known) {
+        self.places.insert(file.path.clone(), self.files.len());
+        self.files.push(file);
+    }
+
+    /// Counts what is about to be kept in memory; links are counted where they are found.
+    pub(super) fn count(&mut self) -> Result<(), Error> {
+        self.members += 1;
+        if self.members > MAX_MEMBERS { Err(Error::TooManyFiles { limit: MAX_MEMBERS }) } else { Ok(()) }
+    }
+
+    fn make_room(&mut self, file: &Entry<'_>) -> Result<(), Error> {
+        self.count()?;
+        self.written = self.written.saturating_add(file.size);
+        match self.limit {
+            Some(limit) if self.written > limit => Err(Error::TooLarge { limit }),
+            _ => Ok(()),
+        }
+    }
+
+    fn announce(&mut self, path: &str) -> Result<(), Error> {
+        for directory in self.tree.add(path)? {
+            self.count()?;
+            self.sink.directory(&directory).writing(&directory)?;
+        }
+        Ok(())
+    }
+}
+
+fn read_head(source: &mut dyn Read, size: u64) -> io::Result<Vec<u8>> {
+    let mut head = Vec::with_capacity(HEAD_BYTES);
+    source.take(size.min(HEAD_BYTES as u64)).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// Exactly `size` bytes: a source that ends early is an error, and one that goes on is not read further.
+struct Content<'a> {
+    source: io::Chain<Cursor<&'a [u8]>, &'a mut dyn Read>,
+    size: u64,
+    left: u64,
+    is_broken: bool,
+}
+
+impl<'a> Content<'a> {
+    fn new(head: &'a [u8], source: &'a mut dyn Read, size: u64) -> Self {
+        Self { source: Cursor::new(head).chain(source), size, left: size, is_broken: false }
+    }
+
+    const fn is_untouched(&self) -> bool {
+        self.left == self.size
+    }
+}
+
+impl Read for Content<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        if wanted == 0 {
+            return Ok(0);
+        }
+        let result = match self.source.read(&mut buffer[..wanted]) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            other => other,
+        };
+        match &result {
+            Ok(count) => self.left -= *count as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => self.is_broken = true,
+        }
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{GGUF, In, tar};
+    use super::super::{Content as PieceContent, Piece, layers};
+    use super::*;
+
+    struct Nowhere;
+
+    impl Sink for Nowhere {
+        fn directory(&mut self, _: &str) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn file(&mut self, _: &Entry<'_>, _: &mut dyn Read) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn link(&mut self, _: &str, _: &str) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Lays out an image of one layer where only `room` more members may come.
+    fn lay_out(room: usize, members: &[In<'_>]) -> Result<(), Error> {
+        let bytes = tar(members);
+        let blob = Descriptor::new("", Digest::sha256(&bytes), bytes.len() as u64);
+        let piece = Piece { blob, content: PieceContent::ImageLayer, role: None };
+        let mut open = |_: &Descriptor| Ok(Box::new(Cursor::new(bytes.clone())) as Box<dyn Read + Send>);
+        let mut sink = Nowhere;
+        let mut output = Output { members: MAX_MEMBERS - room, ..Output::new(&mut sink, None) };
+        layers::lay_out(&[piece], &mut open, &mut output)
+    }
+
+    #[test]
+    fn folders_links_and_removals_are_counted_as_files_are() {
+        let cases = [
+            In::File("models/b", GGUF),
+            In::Folder("models/b"),
+            In::File("models/.wh.b", b""),
+            In::Symlink("models/b", "a"),
+            In::HardLink("models/b", "models/a"),
+        ];
+        for case in cases {
+            let members = [In::File("models/a", GGUF), case];
+            assert!(lay_out(2, &members).is_ok());
+            assert!(matches!(lay_out(1, &members), Err(Error::TooManyFiles { .. })));
+        }
+        let deep = [In::File("models/x/y/a", GGUF)];
+        assert!(lay_out(3, &deep).is_ok());
+        assert!(matches!(lay_out(2, &deep), Err(Error::TooManyFiles { .. })));
+    }
+
+    #[test]
+    fn many_links_to_many_files_are_found_soon() {
+        let mut sink = Nowhere;
+        let mut output = Output::new(&mut sink, None);
+        let blob = Descriptor::new("", Digest::sha256(b""), 0);
+        let start = std::time::Instant::now();
+        for index in 0..20_000 {
+            let path = format!("file-{index}");
+            let file = Entry { path: &path, size: 0, mode: 0o644, blob: &blob, whole: false };
+            output.file(&file, None, &mut io::empty()).unwrap();
+        }
+        for index in 0..20_000 {
+            output.link(&format!("link-{index}"), &format!("file-{index}"), &blob).unwrap();
+        }
+        assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+    }
+}

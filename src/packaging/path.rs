@@ -1,0 +1,269 @@
+//! The one place where a producer's names become paths, and where paths are checked against each other.
+
+use std::collections::HashMap;
+
+use crate::listing::MARKER;
+
+use super::Error;
+
+/// What Linux, macOS and Windows all take for one component.
+const MAX_COMPONENT_BYTES: usize = 255;
+/// Linux's PATH_MAX, less room for the folder it is joined to.
+const MAX_PATH_BYTES: usize = 3072;
+
+/// Turns a producer's name into a relative path that stays inside any folder it is joined to.
+///
+/// A leading `./` (any tar made of `.`) and leading `../` (what some producers write for an absolute path) are
+/// dropped, and one trailing slash. Everything else that could leave the folder is refused.
+pub(super) fn sanitise(raw: &str) -> Result<String, Error> {
+    let path = trim(raw);
+    match broken_rule(path) {
+        Some(reason) => Err(Error::Path { path: raw.to_owned(), reason }),
+        None => Ok(path.to_owned()),
+    }
+}
+
+/// As [`sanitise`], for the bytes of a tar header.
+pub(super) fn sanitise_bytes(raw: &[u8]) -> Result<String, Error> {
+    sanitise(text(raw)?)
+}
+
+/// The bytes of a tar header as text.
+pub(super) fn text(raw: &[u8]) -> Result<&str, Error> {
+    std::str::from_utf8(raw)
+        .map_err(|_| Error::Path { path: String::from_utf8_lossy(raw).into_owned(), reason: "is not UTF-8" })
+}
+
+/// The last component.
+pub(super) fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Everything before the last component, without its slash; empty for a path of one component.
+pub(super) fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(parent, _)| parent)
+}
+
+/// `parent/name`, or `name` where the parent is the root.
+pub(super) fn join(parent: &str, name: &str) -> String {
+    if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") }
+}
+
+/// The folders above `path`, outermost first.
+pub(super) fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').map(|(end, _)| &path[..end])
+}
+
+/// What of `path` is below `folder`; all of it for the root.
+pub(super) fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
+    if folder.is_empty() { Some(path) } else { path.strip_prefix(folder)?.strip_prefix('/') }
+}
+
+/// The target of a link at `link` that leads to `target`, both from the root.
+pub(super) fn relative(link: &str, target: &str) -> String {
+    let mut from: Vec<&str> = parent(link).split('/').filter(|component| !component.is_empty()).collect();
+    let mut to: Vec<&str> = target.split('/').filter(|component| !component.is_empty()).collect();
+    let common = from.iter().zip(&to).take_while(|(one, other)| one == other).count();
+    from.drain(..common);
+    to.drain(..common);
+    let steps: Vec<&str> = from.iter().map(|_| "..").chain(to).collect();
+    if steps.is_empty() { String::from(".") } else { steps.join("/") }
+}
+
+fn trim(raw: &str) -> &str {
+    let mut path = raw;
+    while let Some(rest) = path.strip_prefix("./") {
+        path = rest;
+    }
+    while let Some(rest) = path.strip_prefix("../") {
+        path = rest;
+    }
+    path.strip_suffix('/').unwrap_or(path)
+}
+
+fn broken_rule(path: &str) -> Option<&'static str> {
+    let bytes = path.as_bytes();
+    if path.is_empty() {
+        return Some("is empty");
+    }
+    if path.starts_with('/') {
+        return Some("is absolute");
+    }
+    if path.len() > MAX_PATH_BYTES {
+        return Some("is too long");
+    }
+    if bytes.len() > 1 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':' {
+        return Some("starts with a drive letter");
+    }
+    path.split('/').find_map(broken_component)
+}
+
+fn broken_component(component: &str) -> Option<&'static str> {
+    match component {
+        "" => Some("has an empty component"),
+        "." => Some("has a `.` component"),
+        ".." => Some("has a `..` component"),
+        _ if component.len() > MAX_COMPONENT_BYTES => Some("has a component of more than 255 bytes"),
+        _ if component.contains('\\') => Some("has a backslash"),
+        _ if component.contains(char::is_control) => Some("has a control character"),
+        _ => None,
+    }
+}
+
+/// The paths of one layout, compared without case, so that a snapshot is the same on every file system.
+pub(super) struct Tree {
+    nodes: HashMap<String, Node>,
+}
+
+struct Node {
+    path: String,
+    is_directory: bool,
+}
+
+impl Tree {
+    /// A tree that holds only the name of our own marker, which no artifact may take.
+    pub(super) fn new() -> Self {
+        let mut tree = Self { nodes: HashMap::new() };
+        tree.insert(MARKER, false);
+        tree
+    }
+
+    /// Takes the file `path`; the folders that are new with it, outermost first.
+    pub(super) fn add(&mut self, path: &str) -> Result<Vec<String>, Error> {
+        let mut directories = Vec::new();
+        for directory in ancestors(path) {
+            match self.nodes.get(&directory.to_lowercase()) {
+                None => {
+                    self.insert(directory, true);
+                    directories.push(directory.to_owned());
+                }
+                Some(node) if node.is_directory && node.path == directory => {}
+                Some(node) => return Err(collision(path, node)),
+            }
+        }
+        if let Some(node) = self.nodes.get(&path.to_lowercase()) {
+            return Err(collision(path, node));
+        }
+        self.insert(path, false);
+        Ok(directories)
+    }
+
+    /// Whether `path` is a folder here.
+    pub(super) fn is_directory(&self, path: &str) -> bool {
+        self.nodes.get(&path.to_lowercase()).is_some_and(|node| node.is_directory && node.path == path)
+    }
+
+    /// Whether `path` is a file here.
+    pub(super) fn is_file(&self, path: &str) -> bool {
+        self.nodes.get(&path.to_lowercase()).is_some_and(|node| !node.is_directory && node.path == path)
+    }
+
+    fn insert(&mut self, path: &str, is_directory: bool) {
+        self.nodes.insert(path.to_lowercase(), Node { path: path.to_owned(), is_directory });
+    }
+}
+
+fn collision(path: &str, node: &Node) -> Error {
+    Error::Collision { path: path.to_owned(), other: node.path.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_stay_inside_are_taken() {
+        let deep = "d/".repeat(1000) + "f";
+        let cases = [
+            ("model.gguf", "model.gguf"),
+            ("unet/model.safetensors", "unet/model.safetensors"),
+            ("./a/b", "a/b"),
+            ("././a", "a"),
+            ("../../home/me/model.gguf", "home/me/model.gguf"),
+            ("folder/", "folder"),
+            ("a..b", "a..b"),
+            ("..a/...", "..a/..."),
+            ("ein Modell äöü.gguf", "ein Modell äöü.gguf"),
+            (deep.as_str(), deep.as_str()),
+        ];
+        for (raw, path) in cases {
+            assert_eq!(sanitise(raw).unwrap(), path, "{raw}");
+        }
+    }
+
+    #[test]
+    fn paths_that_could_do_harm_are_refused() {
+        let long = "x".repeat(256);
+        let deep = "d/".repeat(2000) + "f";
+        let cases = [
+            ("", "is empty"),
+            ("./", "is empty"),
+            ("../", "is empty"),
+            (".", "has a `.` component"),
+            ("..", "has a `..` component"),
+            ("/etc/passwd", "is absolute"),
+            ("..//etc/passwd", "is absolute"),
+            ("a/../../etc/passwd", "has a `..` component"),
+            (".././../etc", "has a `.` component"),
+            ("a/..", "has a `..` component"),
+            ("a/./b", "has a `.` component"),
+            ("a//b", "has an empty component"),
+            ("a\\b", "has a backslash"),
+            ("C:model", "starts with a drive letter"),
+            ("c:/x", "starts with a drive letter"),
+            ("a\0b", "has a control character"),
+            ("a\nb", "has a control character"),
+            ("a\u{1b}[2Jb", "has a control character"),
+            ("a\u{9b}2Jb", "has a control character"),
+            (long.as_str(), "has a component of more than 255 bytes"),
+            (deep.as_str(), "is too long"),
+        ];
+        for (raw, expected) in cases {
+            let Err(Error::Path { reason, .. }) = sanitise(raw) else { panic!("{raw:?} was taken") };
+            assert_eq!(reason, expected, "{raw:?}");
+        }
+        assert!(matches!(sanitise_bytes(b"a\xff"), Err(Error::Path { reason: "is not UTF-8", .. })));
+    }
+
+    #[test]
+    fn files_that_cannot_stand_side_by_side_collide() {
+        let cases: [(&[&str], bool); 9] = [
+            (&["a", "b", "c/a", "c/b"], true),
+            (&["a", "a"], false),
+            (&["a", "A"], false),
+            (&["a", "a/b"], false),
+            (&["a/b", "a"], false),
+            (&["a/b", "A/c"], false),
+            (&["Ä", "ä"], false),
+            (&[".artishim.json"], false),
+            (&["sub/.artishim.json"], true),
+        ];
+        for (paths, fits) in cases {
+            let mut tree = Tree::new();
+            let result: Result<Vec<_>, _> = paths.iter().map(|path| tree.add(path)).collect();
+            assert_eq!(result.is_ok(), fits, "{paths:?}");
+        }
+    }
+
+    #[test]
+    fn links_are_written_relative_to_their_folder() {
+        let cases = [
+            ("model.file", "tiny/tiny", "tiny/tiny"),
+            ("a/b/link", "a/c", "../c"),
+            ("a/b/link", "x", "../../x"),
+            ("a/link", "a/file", "file"),
+            ("link", "file", "file"),
+        ];
+        for (link, target, written) in cases {
+            assert_eq!(relative(link, target), written, "{link} -> {target}");
+        }
+    }
+
+    #[test]
+    fn new_folders_are_named_once_and_outermost_first() {
+        let mut tree = Tree::new();
+        assert_eq!(tree.add("a/b/c").unwrap(), ["a", "a/b"]);
+        assert!(tree.add("a/b/d").unwrap().is_empty());
+        assert!(tree.is_directory("a/b") && !tree.is_directory("a/b/c"));
+    }
+}

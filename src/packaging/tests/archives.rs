@@ -1,0 +1,265 @@
+//! Archives: their names, formats, and what is refused in them.
+
+use super::*;
+
+const GZIP_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+const WEIGHT_TAR: &str = "application/vnd.cncf.model.weight.v1.tar";
+
+/// One layer with annotations, under ModelPack's artifact type or none.
+fn layer(artifact_type: Option<&str>, kind: &str, annotations: &[(&str, &str)], bytes: &[u8]) -> Artifact {
+    let annotations: BTreeMap<_, _> = annotations.iter().copied().collect();
+    let layer = serde_json::json!({"mediaType": kind, "digest": "@layer", "annotations": annotations});
+    let mut json = serde_json::json!({"schemaVersion": 2, "layers": [layer]});
+    if let Some(artifact_type) = artifact_type {
+        json["artifactType"] = artifact_type.into();
+    }
+    Artifact::new(&json.to_string(), &[("layer", bytes)])
+}
+
+fn model_tar(filepath: &str, members: &[In<'_>]) -> Artifact {
+    layer(Some(media::MODELPACK), WEIGHT_TAR, &[(media::FILEPATH, filepath)], &tar(members))
+}
+
+#[test]
+fn oras_folders_are_unpacked_where_the_tar_says() {
+    let bytes = gzip(&tar(&[
+        In::Folder("data/"),
+        In::File("data/config.json", b"{}"),
+        In::Folder("data/empty/"),
+        In::Program("data/sub/run.sh", b"#!"),
+    ]));
+    for title in ["data", "."] {
+        let (sink, listing) =
+            layer(None, GZIP_LAYER, &[(media::TITLE, title), (media::ORAS_UNPACK, "true")], &bytes).files();
+        assert_eq!(sink.paths(), ["data/config.json", "data/sub/run.sh"]);
+        assert_eq!(sink.directories, ["data", "data/sub"]);
+        assert_eq!(sink.files["data/config.json"].1, 0o644);
+        assert_eq!(sink.files["data/sub/run.sh"].1, 0o755, "executable, and no setuid");
+        assert_eq!(listing.files[0].blob, Digest::sha256(&bytes));
+    }
+}
+
+#[test]
+fn compressed_tars_are_unpacked_only_where_type_and_title_agree() {
+    let bytes = gzip(&tar(&[In::File("inside", b"x")]));
+    let plain = media::OCI_LAYER_TAR;
+    let cases = [
+        (GZIP_LAYER, "a.tar.gz", "inside"),
+        (GZIP_LAYER, "a.tgz", "inside"),
+        (GZIP_LAYER, "layer0.tar", "inside"),
+        (GZIP_LAYER, "model.bin", "model.bin"),
+        (plain, "a.tar.gz", "a.tar.gz"),
+        ("application/gzip", "a.tar.gz", "a.tar.gz"),
+    ];
+    for (kind, title, file) in cases {
+        assert_eq!(layer(None, kind, &[(media::TITLE, title)], &bytes).files().0.paths(), [file], "{kind} {title}");
+    }
+}
+
+#[test]
+fn a_promised_tar_that_is_none_is_a_file() {
+    let zipped = gzip(b"just text");
+    for bytes in [&b"short"[..], &[7; 2000], &zipped] {
+        let (sink, _) = layer(Some(media::MODELPACK), WEIGHT_TAR, &[(media::FILEPATH, "a/b")], bytes).files();
+        assert_eq!(sink.content("a/b"), bytes);
+        let (sink, _) = layer(Some(media::MODELPACK), WEIGHT_TAR, &[], bytes).files();
+        assert_eq!(sink.paths(), [Digest::sha256(bytes).file_name()]);
+    }
+}
+
+#[test]
+fn raw_stays_raw_when_it_is_a_tar() {
+    let bytes = tar(&[In::File("inside", b"x")]);
+    let raw = "application/vnd.cncf.model.weight.config.v1.raw";
+    let (sink, _) = layer(Some(media::MODELPACK), raw, &[(media::FILEPATH, "vllm.config.tar")], &bytes).files();
+    assert_eq!(sink.content("vllm.config.tar"), bytes);
+}
+
+#[test]
+fn the_first_bytes_decide_how_a_tar_is_compressed() {
+    let bytes = tar(&[In::File("m.gguf", GGUF)]);
+    for (kind, bytes) in [(WEIGHT_TAR, gzip(&bytes)), ("application/vnd.cncf.model.weight.v1.tar+gzip", bytes)] {
+        assert_eq!(layer(None, kind, &[], &bytes).files().0.content("m.gguf"), GGUF);
+    }
+}
+
+#[test]
+fn a_packed_file_goes_to_its_annotated_path() {
+    let one = |name| [In::File(name, b"w")];
+    let cases = [
+        ("unet/model.safetensors", "model.safetensors", "unet/model.safetensors"),
+        ("unet/model.safetensors", "./model.safetensors", "unet/model.safetensors"),
+        ("unet/model.safetensors", "unet/model.safetensors", "unet/model.safetensors"),
+        ("unet/model.safetensors", "x/model.safetensors", "unet/model.safetensors"),
+        ("unet/model.safetensors", "other.safetensors", "other.safetensors"),
+        ("config", "tokenizer.json", "tokenizer.json"),
+    ];
+    for (filepath, name, path) in cases {
+        assert_eq!(model_tar(filepath, &one(name)).files().0.paths(), [path], "{name} at {filepath}");
+    }
+}
+
+#[test]
+fn category_words_of_aikit_never_become_files() {
+    let members = [In::File("config.json", b"{}"), In::File("tokenizer/vocab.json", b"{}")];
+    assert_eq!(model_tar("config", &members).files().0.paths(), ["config.json", "tokenizer/vocab.json"]);
+}
+
+#[test]
+fn a_modelcars_layers_as_modelpack_lose_their_models_folder() {
+    let bytes = tar(&[In::Folder("models/"), In::File("models/sub/m.gguf", GGUF)]);
+    let olot = media::OCI_LAYER_TAR;
+    let (sink, _) = layer(Some(media::MODELPACK), olot, &[(media::TITLE, "m.gguf")], &bytes).files();
+    assert_eq!(sink.paths(), ["sub/m.gguf"]);
+    let (sink, _) = layer(None, GZIP_LAYER, &[(media::OLOT_NAME, "m.gguf")], &gzip(&bytes)).files();
+    assert_eq!(sink.paths(), ["sub/m.gguf"]);
+    assert_eq!(model_tar("models", &[In::File("models/m.gguf", GGUF)]).files().0.paths(), ["models/m.gguf"]);
+}
+
+#[test]
+fn only_files_and_folders_are_taken_from_an_archive() {
+    let cases = [
+        (In::Symlink("a", "b"), "symbolic link"),
+        (In::HardLink("a", "b"), "hard link"),
+        (In::Other("a", tar::EntryType::Char), "device"),
+        (In::Other("a", tar::EntryType::Block), "device"),
+        (In::Other("a", tar::EntryType::Fifo), "pipe"),
+        (In::Other("a", tar::EntryType::new(b'V')), "special member"),
+    ];
+    for (member, expected) in cases {
+        let Error::Special { kind, .. } = model_tar("x", &[member]).error() else { panic!("{expected}") };
+        assert_eq!(kind, expected);
+    }
+}
+
+#[test]
+fn hostile_names_in_an_archive_are_refused() {
+    for name in ["/etc/passwd", "a/../../b", "..", "a//b", "a\\b", "C:x", "a\nb", ".artishim.json"] {
+        let error = model_tar("x", &[In::File(name, b"x")]).error();
+        assert!(matches!(error, Error::Path { .. } | Error::Collision { .. }), "{name:?} {error:?}");
+    }
+    let hostile_folder = model_tar("x", &[In::Folder("a/../../b/")]).error();
+    assert!(matches!(hostile_folder, Error::Path { .. }), "{hostile_folder:?}");
+}
+
+#[test]
+fn archives_that_meet_collide() {
+    let first = tar(&[In::File("a", b"1")]);
+    let cases = [
+        tar(&[In::File("a", b"2")]),
+        tar(&[In::File("A", b"2")]),
+        tar(&[In::File("a/b", b"2")]),
+        tar(&[In::File("b", b"2"), In::File("b", b"3")]),
+        tar(&[In::File("raw.bin", b"2")]),
+    ];
+    for second in &cases {
+        let json = format!(
+            r#"{{"layers":[{{"mediaType":"application/vnd.cncf.model.weight.v1.raw","digest":"@raw","annotations":{{"{}":"raw.bin"}}}},
+            {{"mediaType":"{WEIGHT_TAR}","digest":"@one"}},{{"mediaType":"{WEIGHT_TAR}","digest":"@two"}}]}}"#,
+            media::FILEPATH
+        );
+        let error = Artifact::new(&json, &[("raw", b"r"), ("one", &first), ("two", second)]).error();
+        assert!(matches!(error, Error::Collision { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn zstd_is_named_and_refused() {
+    let early = layer(None, "application/vnd.cncf.model.weight.v1.tar+zstd", &[], b"any").plan().unwrap_err();
+    assert!(matches!(early, Error::Zstd { .. }));
+    let late = layer(None, WEIGHT_TAR, &[], b"\x28\xb5\x2f\xfd and so on").error();
+    assert!(matches!(late, Error::Zstd { .. }));
+}
+
+#[test]
+fn long_names_of_both_kinds_are_read() {
+    let long = format!("{}/{}.gguf", "d".repeat(120), "m".repeat(120));
+    let mut gnu = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(GGUF.len() as u64);
+    header.set_mode(0o644);
+    gnu.append_data(&mut header, &long, GGUF).unwrap();
+    let mut pax = tar::Builder::new(Vec::new());
+    pax.append_pax_extensions([("path", long.as_bytes())]).unwrap();
+    let mut header = tar::Header::new_ustar();
+    header.set_size(GGUF.len() as u64);
+    header.set_mode(0o644);
+    header.set_cksum();
+    pax.append(&header, GGUF).unwrap();
+    for bytes in [gnu.into_inner().unwrap(), pax.into_inner().unwrap()] {
+        assert_eq!(layer(None, WEIGHT_TAR, &[], &bytes).files().0.paths(), [long.as_str()]);
+    }
+}
+
+#[test]
+fn a_sparse_file_is_not_taken_for_its_map() {
+    let mut builder = tar::Builder::new(Vec::new());
+    builder.append_pax_extensions([("GNU.sparse.major", &b"1"[..]), ("GNU.sparse.name", b"m.gguf")]).unwrap();
+    let mut header = tar::Header::new_ustar();
+    header.set_path("GNUSparseFile.0/m.gguf").unwrap();
+    header.set_size(4);
+    header.set_mode(0o644);
+    header.set_cksum();
+    builder.append(&header, &b"map\n"[..]).unwrap();
+    let error = layer(None, WEIGHT_TAR, &[], &builder.into_inner().unwrap()).error();
+    assert!(matches!(error, Error::Special { kind: "sparse file", .. }), "{error:?}");
+}
+
+#[test]
+fn a_name_that_would_fill_the_memory_is_refused() {
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::GNULongName);
+    header.set_size(4 * 1024 * 1024);
+    header.set_mode(0o644);
+    header.set_cksum();
+    builder.append(&header, io::repeat(b'x').take(4 * 1024 * 1024)).unwrap();
+    let bytes = builder.into_inner().unwrap();
+    let Error::Blob { source, .. } = layer(None, WEIGHT_TAR, &[], &gzip(&bytes)).error() else { panic!() };
+    assert_eq!(source.to_string(), "the headers of a tar member are too long");
+}
+
+#[test]
+fn a_tar_that_ends_early_is_an_error() {
+    let bytes = tar(&[In::File("a", &[1; 2000])]);
+    for cut in [700, 1500] {
+        let error = layer(None, WEIGHT_TAR, &[], &bytes[..cut]).error();
+        assert!(matches!(error, Error::Blob { .. }), "{error:?}");
+    }
+    let noise: Vec<u8> = (0u32..20_000).map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    let zipped = gzip(&tar(&[In::File("a", &noise)]));
+    let error = layer(None, WEIGHT_TAR, &[], &zipped[..zipped.len() - 1000]).error();
+    assert!(matches!(error, Error::Blob { .. }), "{error:?}");
+}
+
+#[test]
+fn more_bytes_than_allowed_are_refused_before_they_are_written() {
+    let artifact = model_tar("x", &[In::File("a", &[1; 100]), In::File("b", &[1; 100])]);
+    assert!(artifact.lay_out_within(Some(200), &mut Memory::default()).is_ok());
+    let mut sink = Memory::default();
+    assert!(matches!(artifact.lay_out_within(Some(199), &mut sink), Err(Error::TooLarge { limit: 199 })));
+    assert_eq!(sink.paths(), ["a"]);
+}
+
+#[test]
+fn wrong_bytes_are_the_blobs_fault_and_noticed_behind_the_end_of_a_tar() {
+    let bytes = tar(&[In::File("a", &[1; 100])]);
+    for (kind, changed) in [(WEIGHT_TAR, bytes.len() - 1), ("application/octet-stream", 600)] {
+        let mut artifact = layer(Some(media::MODELPACK), kind, &[(media::FILEPATH, "a")], &bytes);
+        for content in artifact.blobs.values_mut() {
+            content[changed] ^= 1;
+        }
+        let error = artifact.error();
+        assert!(matches!(error, Error::Blob { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn a_sink_that_links_whole_blobs_reads_none_of_them() {
+    let artifact = Artifact::titled(&[("application/octet-stream", "m", GGUF), ("text/plain", "empty", b"")]);
+    let mut sink = Memory { is_linking: true, ..Memory::default() };
+    let listing = artifact.lay_out(&mut sink).unwrap();
+    assert_eq!(sink.linked, ["m", "empty"]);
+    assert_eq!(listing.entry.as_deref(), Some("m"), "told by the first bytes");
+    assert_eq!(artifact.verified.load(Ordering::Relaxed), 1, "only the empty one");
+}

@@ -1,0 +1,129 @@
+//! Artifacts that are told apart and not laid out, and plans that are refused.
+
+use super::*;
+
+fn verdict(json: &str, config: &[u8]) -> Result<Packaging, Error> {
+    let artifact = Artifact::new(json, &[("config", config), ("layer", b"x")]);
+    recognise(&artifact.manifest(), config)
+}
+
+#[test]
+fn known_packagings_without_a_layout_are_named() {
+    let cases = [
+        ("application/vnd.kitops.modelkit.config.v1+json", Packaging::KitOps, "KitOps"),
+        ("application/vnd.jozu.model.config.v1+json", Packaging::KitOps, "KitOps"),
+        ("application/vnd.cog.weight.config.v1+json", Packaging::Cog, "Cog"),
+    ];
+    for (kind, packaging, name) in cases {
+        let json = format!(
+            r#"{{"config":{{"mediaType":"{kind}","digest":"@config"}},"layers":[{{"mediaType":"{}","digest":"@layer"}}]}}"#,
+            media::OCI_LAYER_TAR
+        );
+        assert_eq!(verdict(&json, b"{}").unwrap(), packaging);
+        let error = Artifact::new(&json, &[("config", b"{}"), ("layer", b"x")]).plan().unwrap_err();
+        assert_eq!(error.to_string(), format!("packaging {name} is not supported yet"));
+    }
+}
+
+#[test]
+fn what_is_no_model_is_named() {
+    let image = br#"{"rootfs":{"type":"layers","diff_ids":["sha256:x"]}}"#;
+    let oci = media::OCI_IMAGE_CONFIG;
+    let cases: [(&str, &str, &str, &str); 7] = [
+        (
+            "",
+            "application/vnd.cncf.helm.config.v1+json",
+            "application/vnd.cncf.helm.chart.content.v1.tar+gzip",
+            "a Helm chart",
+        ),
+        ("", "application/vnd.wasm.config.v0+json", "application/wasm", "a WebAssembly module"),
+        ("", oci, "application/vnd.dev.cosign.simplesigning.v1+json", "a signature"),
+        (
+            "application/vnd.dev.sigstore.bundle.v0.3+json",
+            media::EMPTY,
+            "application/vnd.dev.sigstore.bundle.v0.3+json",
+            "a signature",
+        ),
+        ("application/vnd.cncf.notary.signature", media::EMPTY, "application/jose+json", "a signature"),
+        ("", oci, "application/vnd.in-toto+json", "an attestation"),
+        ("application/spdx+json", media::EMPTY, "application/spdx+json", "a bill of materials"),
+    ];
+    for (artifact_type, config, layer, what) in cases {
+        let json = format!(
+            r#"{{"artifactType":"{artifact_type}","config":{{"mediaType":"{config}","digest":"@config"}},"layers":[{{"mediaType":"{layer}","digest":"@layer"}}]}}"#
+        );
+        let error = verdict(&json, image).unwrap_err();
+        assert_eq!(error.to_string(), format!("the artifact is {what}, not a model"));
+    }
+}
+
+#[test]
+fn a_model_with_a_bill_of_materials_is_a_model() {
+    let artifact = Artifact::titled(&[("application/spdx+json", "sbom.json", b"{}"), ("x/y", "m.gguf", GGUF)]);
+    assert_eq!(artifact.files().1.entry.as_deref(), Some("m.gguf"));
+}
+
+#[test]
+fn ollamas_models_without_files_are_explained() {
+    let json = |layers: &str| {
+        format!(
+            r#"{{"config":{{"mediaType":"{}","digest":"@config"}},"layers":[{layers}]}}"#,
+            media::DOCKER_IMAGE_CONFIG
+        )
+    };
+    let cloud = br#"{"model_format":"","remote_host":"https://ollama.com:443","remote_model":"gpt-oss:20b"}"#;
+    let error = Artifact::new(&json(""), &[("config", cloud)]).plan().unwrap_err();
+    assert_eq!(error.to_string(), "the model runs on \"https://ollama.com:443\" and has nothing to pull");
+    let tensor = r#"{"mediaType":"application/vnd.ollama.image.tensor","digest":"@layer","name":"a/b.weight"}"#;
+    let error = Artifact::new(&json(tensor), &[("config", b"{}"), ("layer", b"x")]).plan().unwrap_err();
+    assert!(matches!(error, Error::Tensors));
+}
+
+#[test]
+fn an_artifact_without_files_is_refused() {
+    let json = r#"{"config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":"@config"},
+        "layers":[{"mediaType":"application/vnd.oci.empty.v1+json","digest":"@config"}]}"#;
+    assert!(matches!(Artifact::new(json, &[("config", b"{}")]).plan(), Err(Error::NoFiles)));
+}
+
+#[test]
+fn hostile_titles_are_refused_in_the_plan() {
+    for title in ["/etc/passwd", "a/../../b", "..", "a\\b", "C:x", "a\u{1b}[2J", "a//b", ".artishim.json"] {
+        let error = Artifact::titled(&[("text/plain", title, b"x")]).plan().unwrap_err();
+        assert!(matches!(error, Error::Path { .. } | Error::Collision { .. }), "{title:?} {error:?}");
+    }
+    let stripped = Artifact::titled(&[("text/plain", "../../home/me/m.gguf", GGUF)]);
+    assert_eq!(stripped.files().0.paths(), ["home/me/m.gguf"]);
+}
+
+#[test]
+fn titles_that_meet_are_refused_in_the_plan() {
+    for (one, other) in [("a", "a"), ("a", "A"), ("a", "a/b"), ("a/b", "a"), ("d/x", "D/y")] {
+        let artifact = Artifact::titled(&[("text/plain", one, b"1"), ("text/plain", other, b"2")]);
+        assert!(matches!(artifact.plan(), Err(Error::Collision { .. })), "{one} {other}");
+    }
+    let twice = Artifact::titled(&[("text/plain", "a", b"1"), ("text/plain", "a", b"1")]);
+    assert_eq!(twice.files().0.paths(), ["a"], "one blob listed twice is one file");
+}
+
+#[test]
+fn a_plan_knows_its_blobs_and_their_names() {
+    let artifact = Artifact::titled(&[("x/y", "a", b"1"), ("x/y", "copy", b"1"), ("x/y", "d/b", b"2")]);
+    let plan = artifact.plan().unwrap();
+    assert_eq!(plan.blobs().len(), 2);
+    assert_eq!(plan.name_of(&Digest::sha256(b"1")), "a");
+    assert_eq!(plan.name_of(&Digest::sha256(b"2")), "d/b");
+    let unknown = Digest::sha256(b"3");
+    assert_eq!(plan.name_of(&unknown), unknown.short());
+    assert!(!plan.is_named_as_by_podman(), "podman refuses a title with a slash");
+}
+
+#[test]
+fn the_config_is_needed_only_where_it_tells_something() {
+    let reads = |config: &str| {
+        let json = format!(r#"{{"config":{{"mediaType":"{config}","digest":"@config"}},"layers":[]}}"#);
+        reads_config(&Artifact::new(&json, &[("config", b"{}")]).manifest())
+    };
+    assert!(reads(media::OCI_IMAGE_CONFIG) && reads(media::DOCKER_IMAGE_CONFIG) && reads(media::MODELPACK_CONFIG));
+    assert!(!reads(media::EMPTY) && !reads("application/vnd.docker.ai.model.config.v0.1+json"));
+}
