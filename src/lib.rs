@@ -16,6 +16,7 @@
 pub mod cause;
 pub mod config;
 pub mod digest;
+pub mod engine;
 pub mod listing;
 pub mod manifest;
 pub mod media;

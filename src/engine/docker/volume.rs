@@ -1,0 +1,65 @@
+use std::collections::HashMap;
+
+use bollard::models::VolumeCreateRequest;
+use bollard::query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptionsBuilder};
+
+use super::container::{self, Labels};
+use super::{Api, found};
+use crate::engine::error::Result;
+
+/// A named volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// Its name.
+    pub name: String,
+    /// Its labels, as they were when it was made.
+    pub labels: Labels,
+}
+
+impl From<bollard::models::Volume> for Volume {
+    fn from(volume: bollard::models::Volume) -> Self {
+        Self { name: volume.name, labels: volume.labels }
+    }
+}
+
+impl Api {
+    /// Makes a volume; one of that name stays as it is, with its labels.
+    pub async fn create_volume(&self, name: &str, labels: Labels) -> Result<()> {
+        let request =
+            VolumeCreateRequest { name: Some(name.to_owned()), labels: Some(labels), ..VolumeCreateRequest::default() };
+        let created = self.docker.create_volume(request).await;
+        created.map(drop).map_err(|source| self.error(format!("create volume {name}"), source))
+    }
+
+    /// Looks a volume up by its name.
+    pub async fn find_volume(&self, name: &str) -> Result<Option<Volume>> {
+        let inspected = self.docker.inspect_volume(name).await;
+        let inspected = found(inspected.map_err(|source| self.error(format!("inspect volume {name}"), source)))?;
+        Ok(inspected.map(Volume::from))
+    }
+
+    /// The volumes that have `label`, which is `key` or `key=value`.
+    pub async fn list_volumes(&self, label: &str) -> Result<Vec<Volume>> {
+        let filters = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
+        let options = ListVolumesOptionsBuilder::default().filters(&filters).build();
+        let listed = self.docker.list_volumes(Some(options)).await;
+        let listed = listed.map_err(|source| self.error("list its volumes", source))?;
+        Ok(listed.volumes.unwrap_or_default().into_iter().map(Volume::from).collect())
+    }
+
+    /// Removes a volume; one that is gone is fine, one in use is a conflict.
+    pub async fn remove_volume(&self, name: &str) -> Result<()> {
+        let options = RemoveVolumeOptionsBuilder::default().build();
+        let removed = self.unhurried().remove_volume(name, Some(options)).await;
+        found(removed.map_err(|source| self.error(format!("remove volume {name}"), source))).map(drop)
+    }
+
+    /// Makes a container that is never started and has `volume` at [`crate::engine::LOADER_PATH`], writable.
+    ///
+    /// A volume that somebody removed meanwhile is made again, on Docker with `labels` too.
+    pub async fn create_loader(&self, name: &str, volume: &str, labels: Labels) -> Result<String> {
+        let image = self.empty_image().await?;
+        let mounts = vec![container::volume(volume, crate::engine::LOADER_PATH, labels.clone())];
+        self.create_container(name, &image, mounts, labels).await
+    }
+}
