@@ -26,4 +26,5 @@ pub mod process;
 pub mod progress;
 pub mod reference;
 pub mod registry;
+pub mod rewrite;
 pub mod store;
