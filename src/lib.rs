@@ -24,6 +24,7 @@ pub mod mount;
 pub mod packaging;
 pub mod process;
 pub mod progress;
+pub mod pull;
 pub mod reference;
 pub mod registry;
 pub mod rewrite;

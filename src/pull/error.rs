@@ -1,0 +1,67 @@
+//! What can go wrong in a pull.
+
+use crate::digest::Mismatch;
+use crate::reference::Reference;
+use crate::{manifest, packaging, registry, store};
+
+/// The result of a pull's steps.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A pull that did not end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store does not have it and the policy forbids to ask.
+    #[error("{0}: artifact does not exist in the store")]
+    Missing(Reference),
+    /// Indexes within indexes.
+    #[error("{reference}: indexes are nested more than {depth} deep")]
+    Nesting {
+        /// What was asked for.
+        reference: Reference,
+        /// The limit.
+        depth: usize,
+    },
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// A task ended without a result.
+    #[error("a download was stopped")]
+    Stopped(#[source] tokio::task::JoinError),
+    /// The bytes that came are not those asked for.
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+    /// A blob whose connection broke again and again.
+    #[error("{name}: gave up after {attempts} attempts without progress")]
+    Exhausted {
+        /// The file.
+        name: String,
+        /// How many attempts brought nothing.
+        attempts: u32,
+        /// The last attempt's end.
+        #[source]
+        source: registry::Error,
+    },
+    /// The manifest.
+    #[error(transparent)]
+    Manifest(#[from] manifest::Error),
+    /// The packaging.
+    #[error(transparent)]
+    Packaging(#[from] packaging::Error),
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl Error {
+    /// Whether another try might succeed without anything being changed.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Registry(error) => error.is_transient(),
+            Self::Exhausted { .. } => true,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The only pull: resolve, manifest, plan, blobs, commit, tag.
+//!
+//! A lease names every blob before it is looked for, so a sweep running beside us takes nothing we count on. Blobs are
+//! fetched several at once, each through the store's staged ranges, and are visible only when verified. The manifest
+//! is stored after its blobs and the name moves last: who finds a name finds everything below it.
+
+mod blob;
+mod error;
+mod interrupt;
+mod stream;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+pub use self::error::{Error, Result};
+pub use self::interrupt::{Interrupt, Interrupter};
+pub(crate) use self::stream::verified;
+use crate::cause::one_line;
+use crate::digest::Digest;
+use crate::manifest::{self, Descriptor, Manifest, Platform};
+use crate::packaging::{self, Plan};
+use crate::progress::Progress;
+use crate::reference::Reference;
+use crate::registry::Client;
+use crate::store::{Entry, Lease, Store};
+
+/// How many blobs are fetched at once: what podman does too.
+pub const DEFAULT_CONNECTIONS: usize = 6;
+/// The longest wait a registry may ask for.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
+/// How deep indexes may nest.
+const MAX_DEPTH: usize = 4;
+
+/// When the registry is asked, as for the engines' `--pull`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// Only for what the store does not have.
+    #[default]
+    Missing,
+    /// Always; it is an error when the registry does not answer.
+    Always,
+    /// Always, but what the store has serves when the registry does not answer.
+    Newer,
+    /// Never.
+    Never,
+}
+
+/// What a pull works with.
+#[derive(Clone)]
+pub struct Session {
+    /// The registries.
+    pub client: Client,
+    /// Where blobs go.
+    pub store: Store,
+    /// Who watches.
+    pub progress: Arc<dyn Progress>,
+    /// How many blobs are fetched at once.
+    pub connections: usize,
+    /// Which child of an index is wanted.
+    pub platform: Option<Platform>,
+    /// The user's wish to stop.
+    pub interrupt: Interrupt,
+}
+
+/// A manifest with all that is needed to lay its files out.
+#[derive(Clone, Debug)]
+pub struct Artifact {
+    /// The manifest's own descriptor.
+    pub descriptor: Descriptor,
+    /// The manifest as it came.
+    pub bytes: Bytes,
+    /// The manifest, parsed.
+    pub manifest: Manifest,
+    /// The config's bytes; empty where there is none.
+    pub config: Bytes,
+    /// Its packaging and files.
+    pub plan: Plan,
+    /// Whether all of its blobs were in the store when it was looked up.
+    pub is_stored: bool,
+}
+
+impl Session {
+    /// Makes sure the store has the artifact, asking the registry as `policy` says.
+    pub async fn pull(&self, reference: &Reference, policy: Policy) -> Result<Artifact> {
+        let found = self.find(reference, policy).await?;
+        self.fetch(reference, found).await
+    }
+
+    /// What the store has, or what the registry says, as `policy` asks; blobs are not fetched.
+    pub async fn find(&self, reference: &Reference, policy: Policy) -> Result<Artifact> {
+        match policy {
+            Policy::Never => self.stored(reference)?.ok_or_else(|| Error::Missing(reference.clone())),
+            Policy::Missing => match self.healthy(reference) {
+                Some(artifact) => Ok(artifact),
+                None => self.resolve(reference).await,
+            },
+            Policy::Always => self.resolve(reference).await,
+            Policy::Newer => match (self.resolve(reference).await, self.healthy(reference)) {
+                (Err(error), Some(artifact)) if error.is_transient() => {
+                    self.progress.note(&format!("{reference}: using the stored artifact: {}", one_line(&error)));
+                    Ok(artifact)
+                }
+                (resolved, _) => resolved,
+            },
+        }
+    }
+
+    /// The artifact as the store has it, if every blob is there.
+    pub fn stored(&self, reference: &Reference) -> Result<Option<Artifact>> {
+        match self.store.find(&reference.to_string()) {
+            Ok(entry) => load(&self.store, &entry),
+            Err(crate::store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The same where the registry can be asked instead: what is damaged is pulled again.
+    fn healthy(&self, reference: &Reference) -> Option<Artifact> {
+        self.stored(reference).unwrap_or_else(|error| {
+            tracing::warn!(%reference, %error, "the stored artifact is of no use");
+            None
+        })
+    }
+
+    /// Asks the registry for the manifest and the config only.
+    pub async fn resolve(&self, reference: &Reference) -> Result<Artifact> {
+        let (descriptor, bytes, manifest) = self.leaf(reference).await?;
+        let at = reference.at_digest(&descriptor.digest);
+        let config = match &manifest.config {
+            Some(config) => self.small_blob(&at, config).await?,
+            None => Bytes::new(),
+        };
+        let plan = packaging::plan(&manifest, &config)?;
+        Ok(Artifact { descriptor, bytes, manifest, config, plan, is_stored: false })
+    }
+
+    /// Fetches what the store does not have of an artifact that was found, and names it `reference`.
+    pub async fn fetch(&self, reference: &Reference, artifact: Artifact) -> Result<Artifact> {
+        if artifact.is_stored {
+            return Ok(artifact);
+        }
+        let blobs: Vec<Descriptor> = artifact.manifest.blobs().into_iter().cloned().collect();
+        let digests: Vec<Digest> = blobs.iter().chain([&artifact.descriptor]).map(|blob| blob.digest.clone()).collect();
+        let lease = Arc::new(self.store.lease(&digests)?);
+        self.put_config(&lease, &artifact)?;
+        let blobs = blobs.into_iter().filter(|blob| Some(blob) != artifact.manifest.config.as_ref()).collect();
+        self.fetch_blobs(reference, &artifact, blobs, &lease).await?;
+        self.store.put_blob(&lease, &artifact.bytes, &artifact.descriptor.digest)?;
+        let guard = self.store.exclusive()?;
+        self.store.tag(&guard, reference, artifact.descriptor.clone())?;
+        Ok(artifact)
+    }
+
+    /// Stores the config that was read to know the packaging, so that it is not fetched again.
+    fn put_config(&self, lease: &Lease, artifact: &Artifact) -> Result<()> {
+        match &artifact.manifest.config {
+            Some(config) => Ok(self.store.put_blob(lease, &artifact.config, &config.digest)?),
+            None => Ok(()),
+        }
+    }
+
+    async fn fetch_blobs(
+        &self,
+        reference: &Reference,
+        artifact: &Artifact,
+        mut blobs: Vec<Descriptor>,
+        lease: &Arc<Lease>,
+    ) -> Result<()> {
+        // The largest first: the last slot to finish then has least left to do.
+        blobs.sort_by_key(|blob| std::cmp::Reverse(blob.size));
+        let slots = Arc::new(Semaphore::new(self.connections.max(1)));
+        // Every writer holds a sender: when all are gone, everything is on the disk.
+        let (writing, mut written) = mpsc::channel::<()>(1);
+        let mut tasks = JoinSet::new();
+        for descriptor in blobs {
+            let fetch = blob::Fetch {
+                session: self.clone(),
+                reference: reference.clone(),
+                name: artifact.plan.name_of(&descriptor.digest).to_owned(),
+                lease: Arc::clone(lease),
+                writing: writing.clone(),
+                was_resumed: AtomicBool::new(false),
+                blob: descriptor,
+            };
+            let slots = Arc::clone(&slots);
+            tasks.spawn(async move {
+                let _slot = slots.acquire_owned().await;
+                fetch.run().await
+            });
+        }
+        let fetched = tokio::select! {
+            fetched = join(&mut tasks) => fetched,
+            () = self.interrupt.heard() => Err(Error::Interrupted),
+        };
+        // After an error or a wish to stop, what has arrived is still written and recorded.
+        tasks.shutdown().await;
+        drop(writing);
+        while written.recv().await.is_some() {}
+        fetched
+    }
+
+    /// Follows indexes down to a manifest.
+    async fn leaf(&self, reference: &Reference) -> Result<(Descriptor, Bytes, Manifest)> {
+        let mut at = reference.clone();
+        for _ in 0..=MAX_DEPTH {
+            let raw = self.client.manifest(&at).await?;
+            let manifest = Manifest::parse(&raw.bytes, &raw.digest)?;
+            if manifest.manifests.is_none() {
+                let descriptor = Descriptor::new(manifest.kind(), raw.digest, raw.bytes.len() as u64);
+                return Ok((descriptor, raw.bytes, manifest));
+            }
+            at = reference.at_digest(&packaging::choose_child(&manifest, self.platform.as_ref())?.digest);
+        }
+        Err(Error::Nesting { reference: reference.clone(), depth: MAX_DEPTH })
+    }
+
+    /// Reads a blob that is small by nature, from the store or the registry, and checks it.
+    async fn small_blob(&self, reference: &Reference, blob: &Descriptor) -> Result<Bytes> {
+        if blob.size > manifest::MAX_BYTES {
+            return Err(manifest::Error::TooLarge(blob.digest.to_string()).into());
+        }
+        if self.store.has_blob(blob)? {
+            return Ok(self.store.read_blob(blob)?.into());
+        }
+        let mut verifier = blob.verifier();
+        let mut bytes = Vec::new();
+        let mut body = self.client.blob(reference, blob, 0..blob.size).await?;
+        while let Some(chunk) = body.chunk().await? {
+            verifier.update(&chunk)?;
+            bytes.extend_from_slice(&chunk);
+        }
+        verifier.finish()?;
+        Ok(bytes.into())
+    }
+}
+
+/// How long to wait before asking again after `attempts` in a row that brought nothing.
+fn pause(error: &crate::registry::Error, attempts: u32) -> Duration {
+    let pause = Duration::from_millis(100) * 2_u32.pow(attempts.min(8));
+    error.retry_after().map_or(pause, |asked| asked.clamp(pause, MAX_PAUSE))
+}
+
+/// Waits for all tasks, or for the first that fails.
+async fn join(tasks: &mut JoinSet<Result<()>>) -> Result<()> {
+    while let Some(finished) = tasks.join_next().await {
+        finished.map_err(Error::Stopped)??;
+    }
+    Ok(())
+}
+
+/// Loads an artifact from the store; `None` when one of its blobs is not there.
+pub fn load(store: &Store, entry: &Entry) -> Result<Option<Artifact>> {
+    let (bytes, manifest) = store.manifest(&entry.descriptor.digest)?;
+    for blob in manifest.blobs() {
+        if !store.has_blob(blob)? {
+            return Ok(None);
+        }
+    }
+    let config = match &manifest.config {
+        Some(config) if config.size <= manifest::MAX_BYTES => store.read_blob(config)?,
+        _ => Vec::new(),
+    };
+    let plan = packaging::plan(&manifest, &config)?;
+    let descriptor = entry.descriptor.clone();
+    Ok(Some(Artifact { descriptor, bytes: bytes.into(), manifest, config: config.into(), plan, is_stored: true }))
+}
