@@ -14,6 +14,7 @@
 //! The library never prints, exits or reads the environment; only level 3 and [`config`] do.
 
 pub mod cause;
+pub mod checkout;
 pub mod config;
 pub mod digest;
 pub mod engine;
