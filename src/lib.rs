@@ -16,6 +16,7 @@
 pub mod cause;
 pub mod checkout;
 pub mod config;
+pub mod deliver;
 pub mod digest;
 pub mod engine;
 pub mod listing;

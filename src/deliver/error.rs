@@ -1,0 +1,72 @@
+//! What can go wrong in a delivery.
+
+use crate::{checkout, engine, mount, packaging, pull, reference, store};
+
+/// The result of a delivery's steps.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A delivery that did not end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another machine is filling the same volume.
+    #[error("volume {volume} is being filled from somewhere else")]
+    Busy {
+        /// The volume.
+        volume: String,
+        /// The container it fills it through.
+        container: String,
+    },
+    /// A volume of that name has other things in it.
+    #[error("volume {volume} exists and was not made by artishim")]
+    Foreign {
+        /// The volume.
+        volume: String,
+    },
+    /// Files would be copied to where another mount hides or redirects them.
+    #[error("{path} lies below {mount}, where another mount of this container is, and cannot be copied there")]
+    Covered {
+        /// The file's path in the container.
+        path: String,
+        /// The other mount's.
+        mount: String,
+    },
+    /// The file by which processes of this machine take turns.
+    #[error("{path}")]
+    Lock {
+        /// The file.
+        path: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The tar on its way.
+    #[error("the stream to the engine ended")]
+    Stream(#[source] std::io::Error),
+    /// A task ended without a result.
+    #[error("the layout was stopped")]
+    Stopped(#[source] tokio::task::JoinError),
+    /// The snapshot.
+    #[error(transparent)]
+    Checkout(#[from] checkout::Error),
+    /// `src` names no artifact.
+    #[error(transparent)]
+    Reference(reference::ParseError),
+    /// `--deliver`, or an engine that can be given no files.
+    #[error(transparent)]
+    Decision(#[from] engine::decision::Error),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// The mount as it was written.
+    #[error(transparent)]
+    Mount(#[from] mount::Error),
+    /// The layers.
+    #[error(transparent)]
+    Packaging(#[from] packaging::Error),
+    /// The pull.
+    #[error(transparent)]
+    Pull(#[from] pull::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
