@@ -31,3 +31,4 @@ pub mod reference;
 pub mod registry;
 pub mod rewrite;
 pub mod store;
+pub mod ui;

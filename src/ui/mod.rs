@@ -1,0 +1,278 @@
+//! The terminal: data on stdout, everything else on stderr, and nothing printed anywhere else in the program.
+//!
+//! Names and texts come from registries, which may put escape sequences into them; on a terminal they are shown, not
+//! obeyed. Into a file or a pipe data goes as it is. A reader that stops reading is no error of ours.
+
+mod human;
+mod json;
+mod progress;
+mod table;
+
+use std::borrow::Cow;
+use std::io::{self, ErrorKind, IsTerminal as _, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use indicatif::{MultiProgress, ProgressDrawTarget};
+
+pub use human::{ago, created_at, duration, size};
+pub use json::to_json;
+pub use progress::ProgressMode;
+pub use table::columns;
+
+/// How often bars are painted, in Hz.
+const PAINTS_PER_SECOND: u8 = 10;
+
+/// Where the program's words go; clones share the same streams.
+#[derive(Clone)]
+pub struct Ui {
+    stdout: Stream,
+    stderr: Stream,
+    bars: MultiProgress,
+    quiet: bool,
+}
+
+/// What a [`Ui`] for tests was told.
+#[derive(Clone, Default)]
+pub struct Captured {
+    stdout: Buffer,
+    stderr: Buffer,
+}
+
+impl Ui {
+    /// The streams of this process.
+    pub fn new(quiet: bool) -> Self {
+        let (stdout, stderr) = (io::stdout(), io::stderr());
+        let (data_terminal, status_terminal) = (stdout.is_terminal(), stderr.is_terminal());
+        Self {
+            stdout: Stream::new(stdout, data_terminal),
+            stderr: Stream::new(stderr, status_terminal),
+            bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(PAINTS_PER_SECOND)),
+            quiet,
+        }
+    }
+
+    /// Drops everything.
+    pub fn null() -> Self {
+        Self::to(Stream::new(io::sink(), false), Stream::new(io::sink(), false))
+    }
+
+    /// Keeps everything, as if both streams went to files.
+    pub fn captured() -> (Self, Captured) {
+        let captured = Captured::default();
+        let stream = |buffer: &Buffer| Stream::new(buffer.clone(), false);
+        (Self::to(stream(&captured.stdout), stream(&captured.stderr)), captured)
+    }
+
+    fn to(stdout: Stream, stderr: Stream) -> Self {
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
+        Self { stdout, stderr, bars, quiet: false }
+    }
+
+    /// The same with or without [`Self::status`] and [`Self::note`].
+    pub fn with_quiet(self, quiet: bool) -> Self {
+        Self { quiet, ..self }
+    }
+
+    /// Whether the user wants no status.
+    pub const fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Whether data goes to a terminal.
+    pub const fn stdout_is_terminal(&self) -> bool {
+        self.stdout.terminal
+    }
+
+    /// Whether status goes to a terminal.
+    pub const fn stderr_is_terminal(&self) -> bool {
+        self.stderr.terminal
+    }
+
+    /// Prints one or more lines of data on stdout.
+    pub fn data(&self, text: &str) -> io::Result<()> {
+        self.bars.suspend(|| self.stdout.line(text))
+    }
+
+    /// Prints bytes on stdout as they are, without a line end.
+    pub fn data_bytes(&self, bytes: &[u8]) -> io::Result<()> {
+        self.bars.suspend(|| self.stdout.write(bytes))
+    }
+
+    /// Says what is being done.
+    pub fn status(&self, text: &str) {
+        if !self.quiet {
+            self.say(text);
+        }
+    }
+
+    /// Says something the user should know that is no problem.
+    pub fn note(&self, text: &str) {
+        self.status(&format!("Note: {text}"));
+    }
+
+    /// Says that something may not be as the user wants it.
+    pub fn warning(&self, text: &str) {
+        self.say(&format!("Warning: {text}"));
+    }
+
+    /// Says why the command failed.
+    pub fn error(&self, text: &str) {
+        self.say(&format!("Error: {text}"));
+    }
+
+    /// Says a way out, after [`Self::error`].
+    pub fn hint(&self, text: &str) {
+        self.say(&format!("Hint: {text}"));
+    }
+
+    /// A stderr that cannot be written to leaves nobody to tell.
+    fn say(&self, text: &str) {
+        let _ = self.bars.suspend(|| self.stderr.line(text));
+    }
+}
+
+impl Captured {
+    /// What went to stdout.
+    pub fn stdout(&self) -> String {
+        self.stdout.text()
+    }
+
+    /// What went to stderr.
+    pub fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+}
+
+/// Makes untrusted text harmless for a terminal: control and text-direction characters are shown as escapes.
+///
+/// Line ends and tabs stay.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_dangerous) {
+        return Cow::Borrowed(text);
+    }
+    let show = |character: char| match character {
+        dangerous if is_dangerous(dangerous) => dangerous.escape_unicode().collect(),
+        other => other.to_string(),
+    };
+    Cow::Owned(text.chars().map(show).collect())
+}
+
+fn is_dangerous(character: char) -> bool {
+    let turns_text = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns_text || (character.is_control() && !matches!(character, '\n' | '\t'))
+}
+
+#[derive(Clone)]
+struct Stream {
+    writer: Arc<Mutex<dyn Write + Send>>,
+    terminal: bool,
+}
+
+impl Stream {
+    fn new(writer: impl Write + Send + 'static, terminal: bool) -> Self {
+        Self { writer: Arc::new(Mutex::new(writer)), terminal }
+    }
+
+    /// One write for the whole line, so that lines of several threads do not mix.
+    fn line(&self, text: &str) -> io::Result<()> {
+        let text = if self.terminal { printable(text) } else { Cow::Borrowed(text) };
+        self.write(format!("{text}\n").as_bytes())
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        match writer.write_all(bytes).and_then(|()| writer.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            result => result,
+        }
+    }
+}
+
+#[derive(Clone, Default)]
+struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl Buffer {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+}
+
+impl Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Failing(ErrorKind);
+
+    impl Write for Failing {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn data_goes_to_stdout_and_words_to_stderr() {
+        let (ui, captured) = Ui::captured();
+        ui.data("one\ntwo").unwrap();
+        ui.data_bytes(b"\x00raw").unwrap();
+        ui.status("working");
+        ui.note("a thing");
+        ui.warning("careful");
+        ui.error("broken");
+        ui.hint("mend it");
+        assert_eq!(captured.stdout(), "one\ntwo\n\0raw");
+        assert_eq!(captured.stderr(), "working\nNote: a thing\nWarning: careful\nError: broken\nHint: mend it\n");
+    }
+
+    #[test]
+    fn quiet_leaves_warnings_and_errors() {
+        let (ui, captured) = Ui::captured();
+        let ui = ui.with_quiet(true);
+        ui.status("working");
+        ui.note("a thing");
+        ui.warning("careful");
+        ui.error("broken");
+        assert_eq!(captured.stderr(), "Warning: careful\nError: broken\n");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_success_and_a_full_disk_is_not() {
+        let ui = |kind| Ui::to(Stream::new(Failing(kind), false), Stream::new(Failing(kind), false));
+        ui(ErrorKind::BrokenPipe).data("x").unwrap();
+        ui(ErrorKind::StorageFull).data("x").unwrap_err();
+        ui(ErrorKind::StorageFull).warning("x");
+        Ui::null().data("x").unwrap();
+    }
+
+    #[test]
+    fn a_terminal_shows_control_characters_and_a_file_gets_them() {
+        let cases = [
+            ("plain \u{e4}\u{1f600}\n\ttext", "plain \u{e4}\u{1f600}\n\ttext"),
+            ("\u{1b}[2Jgone", "\\u{1b}[2Jgone"),
+            ("a\rb\u{7}", "a\\u{d}b\\u{7}"),
+            ("\u{9b}1m", "\\u{9b}1m"),
+            ("gnp\u{202e}exe.\u{2066}", "gnp\\u{202e}exe.\\u{2066}"),
+        ];
+        for (text, shown) in cases {
+            assert_eq!(printable(text), shown);
+            for (terminal, expected) in [(true, shown), (false, text)] {
+                let buffer = Buffer::default();
+                Stream::new(buffer.clone(), terminal).line(text).unwrap();
+                assert_eq!(buffer.text(), format!("{expected}\n"));
+            }
+        }
+    }
+}
