@@ -15,6 +15,7 @@
 
 pub mod cause;
 pub mod checkout;
+pub mod cmd;
 pub mod config;
 pub mod deliver;
 pub mod digest;

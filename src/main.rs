@@ -1,3 +1,7 @@
-//! The `artishim` program.
+//! The `artishim` program: arguments in, exit status out.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    artishim::cmd::main(std::env::args_os().collect())
+}

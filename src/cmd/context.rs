@@ -1,0 +1,168 @@
+//! What every command works with: the user's words, the environment, the terminal.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::args::GlobalArgs;
+use super::{Error, Result};
+use crate::checkout::checkout;
+use crate::config::{self, Environment};
+use crate::engine::{self, Choice, Engine};
+use crate::pull::{self, Interrupt, Interrupter, Policy, Session};
+use crate::reference::Reference;
+use crate::registry::{Client, Credentials, Settings};
+use crate::store::{Snapshot, Store};
+use crate::ui::{self, ProgressMode, Ui};
+
+/// How long after the user asked to stop everything may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// podman's own.
+const JSON_INDENT: usize = 5;
+
+/// The user's words, the environment and the terminal.
+#[derive(Clone)]
+pub struct Context {
+    pub global: GlobalArgs,
+    pub environment: Environment,
+    pub ui: Ui,
+    interrupter: Arc<Interrupter>,
+    interrupt: Interrupt,
+}
+
+impl Context {
+    pub(super) fn new(global: GlobalArgs) -> Result<Self> {
+        let environment = Environment::from_process();
+        let level = global.log_level.clone().or_else(|| environment.text(config::LOG_LEVEL));
+        log(level.as_deref().unwrap_or("error"))?;
+        let (interrupter, interrupt) = Interrupter::new();
+        Ok(Self { global, environment, ui: Ui::new(false), interrupter: Arc::new(interrupter), interrupt })
+    }
+
+    /// The same without progress and notes.
+    pub(super) fn quiet(&self, quiet: bool) -> Self {
+        let mut context = self.clone();
+        if quiet {
+            context.global.progress = ProgressMode::Quiet;
+            context.ui = context.ui.with_quiet(true);
+        }
+        context
+    }
+
+    pub(super) fn block_on<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::internal)?;
+        let result = runtime.block_on(async {
+            tokio::spawn(listen(Arc::clone(&self.interrupter)));
+            tokio::select! {
+                result = work => result,
+                () = self.out_of_patience() => Err(pull::Error::Interrupted.into()),
+            }
+        });
+        // A download that is still waiting for the network must not hold up the end.
+        runtime.shutdown_background();
+        result
+    }
+
+    /// Returns some time after the user asked to stop: long enough to put things in order, where there are any.
+    async fn out_of_patience(&self) {
+        self.interrupt.heard().await;
+        tokio::time::sleep(PATIENCE).await;
+    }
+
+    pub(super) fn store(&self) -> Result<Store> {
+        let root = self.global.store.clone().unwrap_or_else(|| self.environment.store());
+        Ok(Store::open(&std::path::absolute(&root).map_err(|error| Error::io(&root, error))?)?)
+    }
+
+    pub(super) fn client(&self) -> Result<Client> {
+        let registry = &self.global.registry;
+        let explicit = self.explicit_credentials()?;
+        let required = registry.authfile.clone().or_else(|| self.environment.path(config::REGISTRY_AUTH_FILE));
+        let credentials = Credentials { explicit, required_file: required, files: self.environment.credential_files() };
+        let user_agent = concat!("artishim/", env!("CARGO_PKG_VERSION")).to_owned();
+        Ok(Client::new(Settings { credentials, tls_verify: registry.tls_verify, user_agent })?)
+    }
+
+    /// `--creds`.
+    pub(super) fn explicit_credentials(&self) -> Result<Option<(String, String)>> {
+        self.global.registry.creds.as_deref().map(parse_credentials).transpose()
+    }
+
+    pub(super) fn session(&self) -> Result<Session> {
+        Ok(Session {
+            client: self.client()?,
+            store: self.store()?,
+            progress: self.ui.progress(self.global.progress),
+            connections: self.global.registry.connections,
+            platform: self.global.registry.platform.clone(),
+            interrupt: self.interrupt.clone(),
+        })
+    }
+
+    /// The engine the user chose, or the one that is there.
+    pub(super) async fn engine(&self) -> Result<Engine> {
+        Ok(engine::detect(&self.choice()?, &self.engine_environment(), &self.docker_flags()).await?)
+    }
+
+    /// Prints a value as podman prints JSON.
+    pub(super) fn json(&self, value: &impl Serialize) -> Result<()> {
+        let text = ui::to_json(value, JSON_INDENT).map_err(Error::internal)?;
+        Ok(self.ui.data(&text)?)
+    }
+
+    /// Prints rows in columns.
+    pub(super) fn table(&self, rows: &[Vec<String>]) -> Result<()> {
+        if !rows.is_empty() {
+            self.ui.data(ui::columns(rows).trim_end())?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn choice(&self) -> Result<Choice> {
+        let text = self.global.engine.clone().or_else(|| self.environment.text(config::ENGINE));
+        Ok(text.as_deref().unwrap_or("auto").parse()?)
+    }
+
+    /// The snapshot of an artifact, pulled by us if need be.
+    pub(super) async fn snapshot(&self, reference: &Reference, policy: Policy) -> Result<Snapshot> {
+        let session = self.session()?;
+        let artifact = session.pull(reference, policy).await?;
+        let checkout = tokio::task::spawn_blocking(move || checkout(&session.store, &artifact));
+        Ok(checkout.await.map_err(Error::internal)??)
+    }
+}
+
+/// Turns the first SIGINT or SIGTERM into a wish to stop; the second ends the process at once.
+async fn listen(interrupter: Arc<Interrupter>) {
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return };
+    for is_last in [false, true] {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        interrupter.interrupt();
+        if is_last {
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).ok();
+        }
+    }
+}
+
+fn parse_credentials(text: &str) -> Result<(String, String)> {
+    match text.split_once(':') {
+        Some((user, password)) => Ok((user.to_owned(), password.to_owned())),
+        None => Err(Error::usage(String::from("--creds has no password: expected USER:PASSWORD"))),
+    }
+}
+
+/// Sends the log to stderr; `level` may name modules too, as for `RUST_LOG`.
+fn log(level: &str) -> Result<()> {
+    let filter = EnvFilter::try_new(level).map_err(|error| Error::usage(format!("--log-level {level}: {error}")))?;
+    // A second initialisation, as in a test, keeps the first.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
+    Ok(())
+}

@@ -1,0 +1,251 @@
+//! The one place that turns errors into text, a way out and an exit status.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::{FAILURE, INTERRUPTED};
+use crate::cause::one_line;
+use crate::ui::Ui;
+use crate::{checkout, deliver, digest, engine, mount, packaging, process, pull, reference, registry, rewrite, store};
+
+/// The result of a command.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The command line asks for what cannot be.
+    #[error("{0}")]
+    Usage(String),
+    /// Somebody else has told the user already.
+    #[error("the engine has said why")]
+    Silent,
+    /// A file of the user's.
+    #[error("{path}")]
+    Io {
+        /// The file.
+        path: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The terminal or pipe we write to.
+    #[error("cannot write the output")]
+    Output(#[from] std::io::Error),
+    /// What should not happen.
+    #[error("internal error")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// An artifact of the store whose blobs are not all there.
+    #[error("{0}: blobs are missing in the store")]
+    Incomplete(String),
+    /// A reference.
+    #[error(transparent)]
+    Reference(#[from] reference::ParseError),
+    /// A digest.
+    #[error(transparent)]
+    Digest(#[from] digest::ParseError),
+    /// The engine's command line.
+    #[error(transparent)]
+    Rewrite(#[from] rewrite::Error),
+    /// A mount.
+    #[error(transparent)]
+    Mount(#[from] mount::Error),
+    /// An artifact's content.
+    #[error(transparent)]
+    Packaging(#[from] packaging::Error),
+    /// A program.
+    #[error(transparent)]
+    Process(#[from] process::Error),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// `--deliver`.
+    #[error(transparent)]
+    Decision(#[from] engine::decision::Error),
+    /// A registry.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A snapshot.
+    #[error(transparent)]
+    Checkout(#[from] checkout::Error),
+    /// A pull.
+    #[error(transparent)]
+    Pull(#[from] pull::Error),
+    /// A delivery.
+    #[error(transparent)]
+    Deliver(#[from] deliver::Error),
+}
+
+impl Error {
+    /// A command line that asks for what cannot be.
+    pub const fn usage(text: String) -> Self {
+        Self::Usage(text)
+    }
+
+    /// A file of the user's that cannot be read or written.
+    pub fn io(path: &Path, source: std::io::Error) -> Self {
+        Self::Io { path: path.display().to_string(), source }
+    }
+
+    /// What should not happen.
+    pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(source.into())
+    }
+
+    /// Tells the user, and gives the exit status.
+    pub fn report(&self, ui: &Ui) -> ExitCode {
+        if !matches!(self, Self::Silent) {
+            let hint = hint(self).map_or_else(String::new, |hint| format!(" ({hint})"));
+            ui.error(&format!("{}{hint}", one_line(self)));
+        }
+        if self.is_interrupt() { ExitCode::from(INTERRUPTED) } else { ExitCode::from(FAILURE) }
+    }
+
+    const fn is_interrupt(&self) -> bool {
+        matches!(
+            self,
+            Self::Pull(pull::Error::Interrupted) | Self::Deliver(deliver::Error::Pull(pull::Error::Interrupted))
+        )
+    }
+}
+
+/// The way out, where there is one: the first that anything in the chain of causes knows.
+fn hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(hint) = own_hint(error) {
+            return Some(hint);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+fn own_hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    // A transparent wrapper hides the error it holds from `source`, so each is opened here.
+    match error.downcast_ref::<Error>() {
+        Some(Error::Reference(_)) => return Some(String::from("expected REGISTRY/REPOSITORY[:TAG][@DIGEST]")),
+        Some(Error::Registry(error)) => return registry_hint(error),
+        Some(Error::Store(error)) => return store_hint(error),
+        Some(Error::Engine(error)) => return engine_hint(error),
+        Some(Error::Packaging(error)) => return packaging_hint(error),
+        Some(Error::Pull(error)) => return pull_hint(error),
+        Some(Error::Deliver(error)) => return deliver_hint(error),
+        Some(Error::Checkout(checkout::Error::Packaging(error))) => return packaging_hint(error),
+        Some(Error::Checkout(checkout::Error::Store(error))) => return store_hint(error),
+        Some(Error::Decision(error)) => return decision_hint(error),
+        Some(Error::Incomplete(name)) => return Some(format!("pull it again: artishim pull {name}")),
+        _ => {}
+    }
+    None
+}
+
+fn pull_hint(error: &pull::Error) -> Option<String> {
+    match error {
+        pull::Error::Missing(reference) => Some(format!("pull it first: artishim pull {reference}")),
+        pull::Error::Registry(error) => registry_hint(error),
+        pull::Error::Exhausted { .. } => {
+            Some(String::from("what arrived is kept: try again and it goes on from there"))
+        }
+        pull::Error::Store(error) => store_hint(error),
+        pull::Error::Packaging(error) => packaging_hint(error),
+        _ => None,
+    }
+}
+
+fn decision_hint(error: &engine::decision::Error) -> Option<String> {
+    let hint = match error {
+        engine::decision::Error::Unknown(_) => return None,
+        engine::decision::Error::Impossible { .. } => {
+            "leave --deliver out, see `artishim engines` for what is possible"
+        }
+        engine::decision::Error::NoWay { .. } => {
+            "name its API socket with --engine URL, for Podman after `podman system service`"
+        }
+    };
+    Some(hint.to_owned())
+}
+
+fn deliver_hint(error: &deliver::Error) -> Option<String> {
+    match error {
+        deliver::Error::Pull(error) => pull_hint(error),
+        deliver::Error::Store(error) => store_hint(error),
+        deliver::Error::Engine(error) => engine_hint(error),
+        deliver::Error::Decision(error) => decision_hint(error),
+        deliver::Error::Packaging(error) => packaging_hint(error),
+        deliver::Error::Reference(_) => Some(String::from("expected REGISTRY/REPOSITORY[:TAG][@DIGEST]")),
+        deliver::Error::Busy { container, .. } => {
+            Some(format!("wait, or if nobody fills it any more remove the container {container}"))
+        }
+        deliver::Error::Covered { .. } => Some(String::from("choose another destination")),
+        deliver::Error::Foreign { .. } => Some(String::from("choose another name")),
+        _ => None,
+    }
+}
+
+fn registry_hint(error: &registry::Error) -> Option<String> {
+    let hint = match error {
+        registry::Error::Unreachable { .. } => "check the registry's name and the network",
+        registry::Error::Unauthorized { had_credentials: false, registry, .. } => {
+            return Some(format!(
+                "log in with `podman login {registry}` or `docker login {registry}`, or pass --creds"
+            ));
+        }
+        registry::Error::Unauthorized { had_credentials: true, .. } => {
+            "check the user, the password and the right to pull"
+        }
+        registry::Error::NotFound { .. } => "check repository and tag; some registries say this of private ones too",
+        registry::Error::Manifest { .. } | registry::Error::Blob(_) => {
+            "the registry or something before it changes content"
+        }
+        registry::Error::Interrupted { .. } | registry::Error::Truncated { .. } => "try again",
+        registry::Error::Insecure { .. } => "--tls-verify=false allows it",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn store_hint(error: &store::Error) -> Option<String> {
+    let hint = match error {
+        store::Error::NotFound { .. } => "see what is there: artishim ls",
+        store::Error::NotAStore { .. } => "name an empty or new directory with --store",
+        store::Error::ReadOnly { .. } => "name a directory you can write with --store",
+        store::Error::NoSpace { .. } => {
+            "free some space, or name a store on another filesystem with --store; what arrived is kept"
+        }
+        store::Error::Ambiguous { .. } => "give more of the digest, or the name",
+        store::Error::Mismatch(_) => "the registry or something before it changes content",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn engine_hint(error: &engine::Error) -> Option<String> {
+    let hint = match error {
+        engine::Error::NotFound { .. } => "install podman or docker, start the daemon, or name an engine with --engine",
+        engine::Error::Unwanted => "name an engine with --engine",
+        engine::Error::PermissionDenied { .. } => {
+            "join the docker group, use sudo, or name another engine with --engine"
+        }
+        engine::Error::NotAnswering { .. } | engine::Error::NoSocket { .. } | engine::Error::NoProgram { .. } => {
+            "install or start it, or name another engine with --engine"
+        }
+        engine::Error::TooOld { .. } => "upgrade it, or use `artishim path` and a bind mount of your own",
+        engine::Error::NoContext { .. } => "see what is there: docker context ls",
+        engine::Error::NoCli { .. } => "install the docker or podman command line",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn packaging_hint(error: &packaging::Error) -> Option<String> {
+    let hint = match error {
+        packaging::Error::NotAModel { .. } => "name an artifact or image that holds a model",
+        packaging::Error::SeveralChildren { .. } => "append @DIGEST to the reference, or pass --platform",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}

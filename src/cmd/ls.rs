@@ -1,0 +1,96 @@
+//! `artishim ls`.
+
+use clap::Args;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Context, Result};
+use crate::media;
+use crate::reference::Reference;
+use crate::store::{Entry, Store};
+use crate::ui;
+
+/// List the artifacts in the store, and those Podman 5.7 and newer keeps itself
+#[derive(Args, Debug)]
+pub struct LsArgs {
+    /// Print digests only
+    #[arg(short, long, conflicts_with = "format")]
+    pub quiet: bool,
+    /// Print the table without its heading
+    #[arg(short, long)]
+    pub noheading: bool,
+    /// Print digests in full
+    #[arg(long)]
+    pub no_trunc: bool,
+    /// Print as `json`
+    #[arg(long, value_name = "FORMAT", value_parser = ["json"])]
+    pub format: Option<String>,
+}
+
+/// One line, with the field names of podman's JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Line {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    repository: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    tag: String,
+    digest: String,
+    created_at: String,
+    size: u64,
+}
+
+impl From<[String; 5]> for Line {
+    fn from([repository, tag, digest, created_at, size]: [String; 5]) -> Self {
+        Self { repository, tag, digest, created_at: rfc3339(&created_at), size: size.parse().unwrap_or(0) }
+    }
+}
+
+/// podman prints Go's `2026-11-23 16:10:54.410585281 +0000 UTC`.
+fn rfc3339(go: &str) -> String {
+    match go.trim_end_matches(" UTC").trim_end_matches(" +0000").split_once(' ') {
+        Some((date, time)) => format!("{date}T{time}Z"),
+        None => go.to_owned(),
+    }
+}
+
+pub(super) async fn run(context: &Context, args: &LsArgs) -> Result<()> {
+    let store = context.store()?;
+    let mut lines: Vec<Line> = store.list()?.iter().map(|entry| line(&store, entry)).collect();
+    lines.extend(context.podman_artifacts().await?.into_iter().map(Line::from));
+    if !args.no_trunc {
+        lines.iter_mut().for_each(|line| line.digest.truncate(12));
+    }
+    if args.quiet {
+        return lines.iter().try_for_each(|line| Ok(context.ui.data(&line.digest)?));
+    }
+    if args.format.is_some() {
+        return context.json(&lines);
+    }
+    let now = Timestamp::now();
+    let mut rows = Vec::new();
+    if !args.noheading {
+        rows.push(["REPOSITORY", "TAG", "DIGEST", "CREATED", "SIZE"].map(str::to_owned).to_vec());
+    }
+    rows.extend(lines.into_iter().map(|line| row(line, now)));
+    context.table(&rows)
+}
+
+fn row(line: Line, now: Timestamp) -> Vec<String> {
+    vec![line.repository, line.tag, line.digest, ui::ago(&line.created_at, now), ui::size(line.size)]
+}
+
+fn line(store: &Store, entry: &Entry) -> Line {
+    let reference = entry.name.as_deref().and_then(|name| name.parse::<Reference>().ok());
+    let digest = &entry.descriptor.digest;
+    // A manifest that cannot be read leaves its columns empty: one bad entry must not hide the others.
+    let manifest = store.manifest(&entry.descriptor.digest).ok().map(|(_, manifest)| manifest);
+    let created = manifest.as_ref().and_then(|manifest| manifest.annotations.get(media::CREATED)).cloned();
+    Line {
+        repository: reference.as_ref().map_or_else(|| String::from("<none>"), Reference::name),
+        tag: reference.as_ref().and_then(Reference::tag).unwrap_or("<none>").to_owned(),
+        digest: digest.hex().to_owned(),
+        created_at: created.unwrap_or_default(),
+        size: manifest.map_or(0, |manifest| manifest.layers.iter().map(|layer| layer.size).sum()),
+    }
+}

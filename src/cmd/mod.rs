@@ -1,0 +1,169 @@
+//! The command line: definitions, dispatch, and what every command works with.
+
+mod args;
+mod context;
+mod cp;
+mod docs;
+mod engines;
+mod error;
+mod extract;
+mod inspect;
+mod ls;
+mod mount;
+mod path;
+mod podman;
+mod prepare;
+mod pull;
+mod rm;
+mod run;
+mod volume;
+
+use std::ffi::{OsStr, OsString};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use self::args::GlobalArgs;
+use self::context::Context;
+pub use self::error::{Error, Result};
+
+/// The exit status of our own errors, as podman's and docker's (podman-run(1)).
+pub const FAILURE: u8 = 125;
+/// The exit status after SIGINT or SIGTERM, as shells give it.
+pub const INTERRUPTED: u8 = 130;
+
+/// Pull AI models kept as OCI artifacts and mount them read-only into containers, on every engine
+#[derive(Debug, Parser)]
+#[command(name = "artishim", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Pull(pull::PullArgs),
+    #[command(visible_alias = "list")]
+    Ls(ls::LsArgs),
+    Inspect(inspect::InspectArgs),
+    #[command(visible_alias = "remove")]
+    Rm(rm::RmArgs),
+    Extract(extract::ExtractArgs),
+    Run(run::RunArgs),
+    Create(run::RunArgs),
+    Mount(mount::MountArgs),
+    Path(path::PathArgs),
+    Cp(cp::CpArgs),
+    Volume(volume::VolumeArgs),
+    Engines(engines::EnginesArgs),
+    #[command(hide = true)]
+    Completions(docs::CompletionsArgs),
+    #[command(hide = true)]
+    Man(docs::ManArgs),
+}
+
+/// Runs the program with `arguments`, the first of which is its own name.
+pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(shield_engine_arguments(arguments)) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let context = match Context::new(cli.global) {
+        Ok(context) => context,
+        Err(error) => return error.report(&crate::ui::Ui::new(false)),
+    };
+    match context.block_on(run(&context, cli.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(&context.ui),
+    }
+}
+
+async fn run(context: &Context, command: Command) -> Result<()> {
+    match command {
+        Command::Pull(args) => pull::run(context, args).await,
+        Command::Ls(args) => ls::run(context, &args).await,
+        Command::Inspect(args) => inspect::run(context, &args).await,
+        Command::Rm(args) => rm::run(context, &args).await,
+        Command::Extract(args) => extract::run(context, &args).await,
+        Command::Run(args) => run::run(context, run::Verb::Run, args).await,
+        Command::Create(args) => run::run(context, run::Verb::Create, args).await,
+        Command::Mount(args) => mount::run(context, args).await,
+        Command::Path(args) => path::run(context, args).await,
+        Command::Cp(args) => cp::run(context, args).await,
+        Command::Volume(args) => volume::run(context, args).await,
+        Command::Engines(args) => engines::run(context, &args).await,
+        Command::Completions(args) => docs::completions(context, &args),
+        Command::Man(args) => docs::man(context, &args),
+    }
+}
+
+/// Help and version are answers; anything else about the command line is an error of ours.
+fn usage(error: &clap::Error) -> ExitCode {
+    // A closed pipe must not turn `--help | head` into a failure.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(FAILURE) } else { ExitCode::SUCCESS }
+}
+
+/// Puts `--` behind `run` and `create`, so that what follows stays the engine's own even where we have a flag of the
+/// same name.
+fn shield_engine_arguments(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let Some(command) = command_position(&arguments) else { return arguments };
+    let is_run = [OsStr::new("run"), OsStr::new("create")].contains(&arguments[command].as_os_str());
+    let asks_help = arguments.get(command + 1).is_some_and(|next| next == "--help");
+    if is_run && !asks_help {
+        arguments.insert(command + 1, OsString::from("--"));
+    }
+    arguments
+}
+
+/// Where the command's name stands: the first argument that is neither a flag nor a flag's value.
+fn command_position(arguments: &[OsString]) -> Option<usize> {
+    let definition = Cli::command();
+    let takes_value = |flag: &str| {
+        let found = definition.get_arguments().find(|arg| arg.get_long() == flag.strip_prefix("--"));
+        found.is_some_and(|arg| arg.get_action().takes_values() && !arg.is_require_equals_set())
+    };
+    let mut position = 1;
+    while let Some(argument) = arguments.get(position) {
+        match argument.to_str() {
+            Some(flag) if flag.starts_with('-') => position += if takes_value(flag) { 2 } else { 1 },
+            _ => return Some(position),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shielded(line: &str) -> String {
+        let arguments = line.split(' ').map(OsString::from).collect();
+        let shielded = shield_engine_arguments(arguments);
+        shielded.iter().map(|argument| argument.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_definition_of_the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_run_and_create_belongs_to_the_engine() {
+        let cases = [
+            ("artishim run --platform linux/arm64 x", "artishim run -- --platform linux/arm64 x"),
+            ("artishim --engine docker create x", "artishim --engine docker create -- x"),
+            ("artishim --engine=docker --tls-verify run x", "artishim --engine=docker --tls-verify run -- x"),
+            ("artishim --engine run ls", "artishim --engine run ls"),
+            ("artishim run --help", "artishim run --help"),
+            ("artishim run -h name x", "artishim run -- -h name x"),
+            ("artishim pull run", "artishim pull run"),
+            ("artishim", "artishim"),
+        ];
+        for (typed, expected) in cases {
+            assert_eq!(shielded(typed), expected);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! `artishim path`.
+
+use std::path::Path;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::args::PullPolicy;
+use super::{Context, Result};
+use crate::digest::Digest;
+use crate::reference::Reference;
+use crate::store::Snapshot;
+
+/// Print where an artifact's entry lies on this machine, pulling it if need be
+///
+/// The entry is the file an inference server is started with, or the folder for safetensors.
+#[derive(Args, Debug)]
+pub struct PathArgs {
+    /// Artifact
+    pub reference: String,
+    /// When to ask the registry
+    #[arg(long, value_name = "WHEN", default_value = "missing")]
+    pub pull: PullPolicy,
+    /// Print reference, digest, packaging, snapshot, entry, mmproj and chat template as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The answer of `--json`; paths but the snapshot's are relative to it.
+#[derive(Serialize)]
+struct Answer<'a> {
+    reference: String,
+    digest: &'a Digest,
+    packaging: &'a str,
+    snapshot: &'a Path,
+    entry: Option<&'a str>,
+    mmproj: Option<&'a str>,
+    chat_template: Option<&'a str>,
+}
+
+pub(super) async fn run(context: &Context, args: PathArgs) -> Result<()> {
+    let reference: Reference = args.reference.parse()?;
+    let snapshot = context.snapshot(&reference, args.pull.into()).await?;
+    if args.json {
+        return context.json(&answer(&reference, &snapshot));
+    }
+    let entry = crate::packaging::entry(&snapshot.listing)?;
+    Ok(context.ui.data(&snapshot.path.join(entry).display().to_string())?)
+}
+
+fn answer<'a>(reference: &Reference, snapshot: &'a Snapshot) -> Answer<'a> {
+    let listing = &snapshot.listing;
+    Answer {
+        reference: reference.to_string(),
+        digest: &listing.digest,
+        packaging: &listing.packaging,
+        snapshot: &snapshot.path,
+        entry: listing.entry.as_deref(),
+        mmproj: listing.mmproj.as_deref(),
+        chat_template: listing.chat_template.as_deref(),
+    }
+}

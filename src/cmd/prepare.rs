@@ -1,0 +1,135 @@
+//! What the commands that deliver have in common.
+
+use std::path::PathBuf;
+
+use super::{Context, Error, Result};
+use crate::config;
+use crate::deliver::Preparation;
+use crate::deliver::native::{self, RegistryFlags};
+use crate::engine::{self, Cache, Engine};
+use crate::pull::{Policy, Session};
+use crate::reference::Reference;
+
+/// Where an artifact is kept.
+pub(super) enum Home {
+    /// In podman's own store.
+    Podman(Box<Engine>),
+    /// In ours.
+    Store,
+}
+
+/// Podman's store for what podman can mount under the right names, else ours.
+pub(super) async fn home(context: &Context, session: &Session, reference: &Reference) -> Result<Home> {
+    let Some(engine) = podman(context).await? else { return Ok(Home::Store) };
+    if session.resolve(reference).await?.plan.is_named_as_by_podman() {
+        return Ok(Home::Podman(Box::new(engine)));
+    }
+    session.progress.note(&format!("{reference}: kept in artishim's store, as podman would not keep its file names"));
+    Ok(Home::Store)
+}
+
+/// Whether podman or our store has the artifact, so that a policy which does not ask for more is content.
+pub(super) async fn is_here(context: &Context, session: &Session, reference: &Reference) -> Result<bool> {
+    if session.stored(reference)?.is_some() {
+        return Ok(true);
+    }
+    match podman(context).await? {
+        Some(engine) => Ok(native::has(&engine, &reference.to_string()).await?),
+        None => Ok(false),
+    }
+}
+
+/// The engine, if it is a podman that is to keep artifacts itself.
+async fn podman(context: &Context) -> Result<Option<Engine>> {
+    let engine = match context.engine().await {
+        Ok(engine) => engine,
+        // Without an engine there is still a store to pull into, unless an engine was asked for.
+        Err(Error::Engine(_)) if context.choice()? == engine::Choice::Auto => return Ok(None),
+        Err(Error::Engine(engine::Error::Unwanted)) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let is_native = matches!(context.wish()?.0, None | Some(engine::decision::Delivery::Native));
+    Ok(Some(engine).filter(|engine| engine.mounts_artifacts() && is_native))
+}
+
+/// Has podman pull, or pulls into our store what podman refuses.
+pub(super) async fn pull_by_podman(
+    context: &Context,
+    session: &Session,
+    engine: &Engine,
+    reference: &Reference,
+) -> Result<()> {
+    let Err(error) = native::pull(engine, reference, &context.podman_flags()?).await else { return Ok(()) };
+    let reason = crate::cause::one_line(&error);
+    session.progress.note(&format!("{reference}: pulled by artishim, as podman refused: {reason}"));
+    session.pull(reference, Policy::Always).await?;
+    Ok(())
+}
+
+/// What all mounts of one container have in common.
+pub(super) fn preparation<'a>(
+    context: &Context,
+    engine: &'a Engine,
+    session: &'a Session,
+    policy: Policy,
+    cache: &'a Cache,
+) -> Result<Preparation<'a>> {
+    Ok(Preparation {
+        engine,
+        session,
+        image: None,
+        others: &[],
+        policy,
+        wish: context.wish()?,
+        cache,
+        locks: context.locks(),
+        podman_flags: context.podman_flags()?,
+    })
+}
+
+impl Context {
+    /// What was found out about engines and images before.
+    pub(super) fn cache(&self) -> Cache {
+        Cache::new(self.environment.cache().join("engines.json"))
+    }
+
+    /// Where those who fill a volume take turns.
+    pub(super) fn locks(&self) -> PathBuf {
+        self.environment.cache().join("locks")
+    }
+
+    /// What podman is told about registries.
+    pub(super) fn podman_flags(&self) -> Result<RegistryFlags> {
+        let registry = &self.global.registry;
+        Ok(RegistryFlags {
+            authfile: registry.authfile.clone(),
+            creds: self.explicit_credentials()?,
+            tls_verify: registry.tls_verify,
+            scratch: self.environment.cache(),
+        })
+    }
+
+    pub(super) fn wish(&self) -> Result<engine::decision::Wish> {
+        let text = self.global.deliver.clone().or_else(|| self.environment.text(config::DELIVER));
+        Ok(text.as_deref().unwrap_or("auto").parse()?)
+    }
+
+    pub(super) fn docker_flags(&self) -> engine::DockerEndpointFlags {
+        engine::DockerEndpointFlags { context: self.global.context.clone(), ..engine::DockerEndpointFlags::default() }
+    }
+
+    pub(super) fn engine_environment(&self) -> engine::Environment {
+        let environment = &self.environment;
+        engine::Environment {
+            docker_host: environment.text(config::DOCKER_HOST),
+            docker_context: environment.text(config::DOCKER_CONTEXT),
+            docker_config_dir: environment.docker_config(),
+            docker_tls_verify: environment.os(config::DOCKER_TLS_VERIFY).is_some(),
+            docker_cert_path: environment.path(config::DOCKER_CERT_PATH),
+            container_host: environment.text(config::CONTAINER_HOST),
+            xdg_runtime_dir: environment.path("XDG_RUNTIME_DIR"),
+            path: environment.os("PATH"),
+            own_program: environment.own_program(),
+        }
+    }
+}

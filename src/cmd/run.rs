@@ -1,0 +1,167 @@
+//! `artishim run` and `artishim create`: the engine's own command line with its artifact mounts carried out.
+
+use std::ffi::OsString;
+
+use clap::Args;
+
+use super::prepare::preparation;
+use super::{Context, Error, Result};
+use crate::deliver::copy::{self, Copy};
+use crate::deliver::{Preparation, Prepared};
+use crate::engine::{Engine, Kind};
+use crate::process::Call;
+use crate::pull::{self, Policy, Session};
+use crate::rewrite::{self, CommandLine};
+
+/// Run or create a container with artifacts mounted into it
+///
+/// Everything after the command's name is the engine's own `run` or `create` command line. Each
+/// `--mount type=artifact,src=ARTIFACT,dst=PATH[,title=TITLE][,digest=DIGEST][,name=NAME]` in it is carried out: the
+/// artifact is pulled if need be (as `--pull missing|always|newer|never` of the same line says) and mounted
+/// read-only. The rest is passed on as it is, and the engine takes this process's place.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// The engine's options, the image and its command
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT", required = true)]
+    pub arguments: Vec<OsString>,
+}
+
+/// Which of the two commands it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    Run,
+    Create,
+}
+
+impl Verb {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Create => "create",
+        }
+    }
+}
+
+pub(super) async fn run(context: &Context, verb: Verb, args: RunArgs) -> Result<()> {
+    let engine = context.engine().await?;
+    if !rewrite::mentions_artifact(&args.arguments) {
+        return exec(&engine, verb, &args.arguments);
+    }
+    let line = CommandLine::parse(engine.kind.dialect(), &args.arguments)?;
+    if line.mounts().len() == 0 || line.flags.help {
+        return exec(&engine, verb, &args.arguments);
+    }
+    let (session, cache) = (context.session()?, context.cache());
+    let policy = policy(&line)?;
+    let image = image(&engine, &line, policy).await?;
+    let preparation = Preparation {
+        image: image.as_deref(),
+        others: &line.destinations,
+        ..preparation(context, &engine, &session, policy, &cache)?
+    };
+    let (values, copies) = prepare(&preparation, &line).await?;
+    let mut arguments = line.replace(&values);
+    if policy == Policy::Newer && engine.kind == Kind::Docker {
+        // Docker does not know the word; the image has been renewed above.
+        rewrite::set_pull(engine.kind.dialect(), &mut arguments, "missing");
+    }
+    if copies.is_empty() {
+        return exec(&engine, verb, &arguments);
+    }
+    create_and_copy(context, &engine, verb, &arguments, &session, copies).await
+}
+
+async fn prepare(preparation: &Preparation<'_>, line: &CommandLine) -> Result<(Vec<Vec<String>>, Vec<Copy>)> {
+    let mut values = Vec::new();
+    let mut copies = Vec::new();
+    for mount in line.mounts() {
+        match preparation.prepare(mount).await? {
+            Prepared::Mounts(mounts) => values.push(mounts),
+            Prepared::Copy(copy) => {
+                values.push(Vec::new());
+                copies.push(*copy);
+            }
+        }
+    }
+    Ok((values, copies))
+}
+
+/// One `--pull` speaks for the image and for the artifacts.
+fn policy(line: &CommandLine) -> Result<Policy> {
+    match line.flags.pull.as_deref() {
+        None | Some("missing" | "") => Ok(Policy::Missing),
+        Some("always" | "true") => Ok(Policy::Always),
+        Some("newer") => Ok(Policy::Newer),
+        Some("never" | "false") => Ok(Policy::Never),
+        Some(other) => Err(Error::usage(format!("--pull {other}: expected missing, always, newer or never"))),
+    }
+}
+
+/// The id of the container's image, which the engine pulls if need be: what is at a destination depends on it.
+///
+/// A directory in an image's place (podman's `--rootfs`) has none.
+async fn image(engine: &Engine, line: &CommandLine, policy: Policy) -> Result<Option<String>> {
+    if line.flags.rootfs {
+        return Ok(None);
+    }
+    let name = line.image().ok_or_else(|| Error::usage(String::from("the command line names no image")))?;
+    let name = name.to_string_lossy();
+    let found = engine.image_id(&name).await?;
+    match (&found, policy) {
+        (Some(_), Policy::Missing | Policy::Never) => return Ok(found),
+        (None, Policy::Never) => {
+            let reason = "the engine does not have this image, and --pull never forbids to pull it";
+            return Err(Error::usage(format!("{name}: {reason}")));
+        }
+        _ => {}
+    }
+    let platform = line.flags.platform.iter().flat_map(|platform| [String::from("--platform"), platform.clone()]);
+    let status = engine.pull_image(&name, &platform.collect::<Vec<_>>()).await?;
+    match (status.success(), found, policy) {
+        (true, _, _) => Ok(engine.image_id(&name).await?),
+        (false, Some(found), Policy::Newer) => Ok(Some(found)),
+        // The engine has said why on stderr.
+        (false, _, _) => Err(Error::Silent),
+    }
+}
+
+fn exec(engine: &Engine, verb: Verb, arguments: &[OsString]) -> Result<()> {
+    let call = engine.cli()?.call().arg(verb.as_str()).args(arguments.iter().cloned());
+    Err(call.exec().into())
+}
+
+/// A container whose files are put into it before it starts; removed again when that does not work.
+async fn create_and_copy(
+    context: &Context,
+    engine: &Engine,
+    verb: Verb,
+    arguments: &[OsString],
+    session: &Session,
+    copies: Vec<Copy>,
+) -> Result<()> {
+    let split = rewrite::create_and_start(engine.kind.dialect(), arguments);
+    if !split.lost.is_empty() {
+        context
+            .ui
+            .note(&format!("--{} has no effect when files are copied into the container", split.lost.join(", --")));
+    }
+    let create = engine.cli()?.call().arg("create").args(split.create);
+    let id = String::from_utf8_lossy(&crate::process::capture(create).await?).trim().to_owned();
+    for copy in copies {
+        let copied = tokio::select! {
+            copied = copy::copy(engine, &id, session, copy) => copied,
+            () = session.interrupt.heard() => Err(pull::Error::Interrupted.into()),
+        };
+        if let Err(error) = copied {
+            if let Err(error) = engine.remove_container(&id).await {
+                tracing::warn!(container = id, %error, "the created container stays");
+            }
+            return Err(error.into());
+        }
+    }
+    if verb == Verb::Create {
+        return Ok(context.ui.data(&id)?);
+    }
+    let start: Call = engine.cli()?.call().arg("start").args(split.start).arg(id);
+    Err(start.exec().into())
+}

@@ -1,0 +1,33 @@
+//! `artishim volume`.
+
+use clap::Args;
+
+use super::args::PullPolicy;
+use super::{Context, Result};
+use crate::deliver::volume;
+use crate::reference::Reference;
+
+/// Fill a volume of the engine with an artifact's files and print its name
+///
+/// The bytes go from the registry to the engine, verified on the way; nothing is kept on this machine. A volume that is
+/// filled already is used as it is.
+#[derive(Args, Debug)]
+pub struct VolumeArgs {
+    /// Artifact
+    pub reference: String,
+    /// Name of the volume instead of one made of the digest
+    pub name: Option<String>,
+    /// When to ask the registry
+    #[arg(long, value_name = "WHEN", default_value = "missing")]
+    pub pull: PullPolicy,
+}
+
+pub(super) async fn run(context: &Context, args: VolumeArgs) -> Result<()> {
+    let reference: Reference = args.reference.parse()?;
+    let engine = context.engine().await?;
+    let session = context.session()?;
+    let artifact = session.find(&reference, args.pull.into()).await?;
+    let source = volume::Source { session: &session, reference: &reference, artifact: &artifact };
+    let volume = volume::fill(&engine, &source, args.name.as_deref(), &context.locks()).await?;
+    Ok(context.ui.data(&volume.name)?)
+}
