@@ -1,0 +1,130 @@
+//! What the tests share: a hermetic home, a registry of our own, and artifacts in it.
+
+pub mod registry;
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use registry::Registry;
+
+pub const MODELPACK: &str = "application/vnd.cncf.model.manifest.v1+json";
+pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+/// A home with nothing in it and a store of its own.
+pub struct Home {
+    directory: TempDir,
+}
+
+/// What a run of the program printed, and its status.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub stdout: String,
+    pub stderr: String,
+    pub status: i32,
+}
+
+impl Outcome {
+    /// Asserts status 0 and gives stdout.
+    #[track_caller]
+    pub fn success(self) -> String {
+        assert_eq!(self.status, 0, "{self:?}");
+        self.stdout
+    }
+
+    /// Asserts our own failure in one line and gives it without its end.
+    #[track_caller]
+    pub fn failure(self) -> String {
+        assert_eq!(self.status, 125, "{self:?}");
+        assert_eq!(self.stdout, "", "{self:?}");
+        let line = self.stderr.trim_end().to_owned();
+        assert_eq!(line.lines().count(), 1, "{line}");
+        line.strip_prefix("Error: ").expect("an error starts with Error").to_owned()
+    }
+}
+
+impl Home {
+    pub fn new() -> Self {
+        Self { directory: TempDir::new().unwrap() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn store(&self) -> PathBuf {
+        self.path("store")
+    }
+
+    /// artishim without any engine.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_artishim"));
+        command
+            .env_clear()
+            .env("HOME", self.directory.path())
+            .env("ARTISHIM_CACHE", self.path("cache"))
+            .env("XDG_CONFIG_HOME", self.path("config"))
+            .env("XDG_RUNTIME_DIR", self.path("run"))
+            .env("ARTISHIM_STORE", self.store())
+            .env("ARTISHIM_ENGINE", "none")
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub fn spawn(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).spawn().unwrap()
+    }
+
+    pub fn artishim(&self, arguments: &[&str]) -> Outcome {
+        outcome(self.spawn(arguments).wait_with_output().unwrap())
+    }
+}
+
+pub fn outcome(output: Output) -> Outcome {
+    Outcome {
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+        status: output.status.code().unwrap_or(-1),
+    }
+}
+
+/// Bytes that differ everywhere, so that a part in the wrong place is seen.
+pub fn bytes(seed: u32, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
+    let next = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    (0..length).map(next).collect()
+}
+
+/// Pushes a ModelPack artifact of raw files and returns its reference.
+pub fn modelpack(registry: &Registry, name: &str, files: &[(&str, &[u8])]) -> String {
+    let layers = files.iter().map(|(path, content)| {
+        let annotations = json!({"org.cncf.model.filepath": path, "org.opencontainers.image.title": path});
+        layer(registry, "application/vnd.cncf.model.weight.v1.raw", content, &annotations)
+    });
+    let config = layer(registry, "application/vnd.cncf.model.config.v1+json", b"{}", &json!({}));
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": MODELPACK,
+        "config": config, "layers": layers.collect::<Vec<_>>(),
+    });
+    push(registry, name, &manifest)
+}
+
+/// Pushes a blob and describes it.
+pub fn layer(registry: &Registry, media_type: &str, content: &[u8], annotations: &Value) -> Value {
+    let blob = registry.push_blob(content);
+    json!({"mediaType": media_type, "digest": blob.digest, "size": blob.size, "annotations": annotations})
+}
+
+/// Pushes a manifest as `name:1`.
+pub fn push(registry: &Registry, name: &str, manifest: &Value) -> String {
+    registry.push_manifest(name, "1", &manifest.to_string());
+    format!("{}/{name}:1", registry.host())
+}

@@ -1,0 +1,128 @@
+//! Every error is one line that names the thing and the way out, with status 125 and nothing lost.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::json;
+
+use crate::common::registry::{Fault, Registry, What};
+use crate::common::{Home, MANIFEST, MODELPACK, bytes, layer, modelpack, push};
+
+#[track_caller]
+fn assert_says(line: &str, words: &[&str]) {
+    for word in words {
+        assert!(line.contains(word), "{line:?} does not say {word:?}");
+    }
+}
+
+#[test]
+fn unknown_host() {
+    let error = Home::new().artishim(&["pull", "registry.invalid/acme/tiny:1"]).failure();
+    assert_says(&error, &["registry.invalid", "no such host", "check the registry's name"]);
+}
+
+#[test]
+fn refused_connection() {
+    let error = Home::new().artishim(&["pull", "127.0.0.1:1/acme/tiny:1"]).failure();
+    assert_says(&error, &["127.0.0.1:1", "connection refused", "check the registry's name"]);
+}
+
+#[test]
+fn missing_tag() {
+    let registry = Registry::start();
+    let reference = format!("{}/acme/tiny:none", registry.host());
+    let error = Home::new().artishim(&["pull", &reference]).failure();
+    assert_says(&error, &[&reference, "404", "check repository and tag"]);
+}
+
+#[test]
+fn helm_chart() {
+    let registry = Registry::start();
+    let config = layer(&registry, "application/vnd.cncf.helm.config.v1+json", b"{}", &json!({}));
+    let chart = layer(&registry, "application/vnd.cncf.helm.chart.content.v1.tar+gzip", b"x", &json!({}));
+    let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [chart]});
+    let error = Home::new().artishim(&["pull", &push(&registry, "acme/chart", &manifest)]).failure();
+    assert_says(&error, &["Helm chart", "name an artifact or image that holds a model"]);
+}
+
+#[test]
+fn index_with_several_children() {
+    let registry = Registry::start();
+    let children = ["a", "b"].map(|name| {
+        let model = layer(&registry, "application/octet-stream", name.as_bytes(), &json!({}));
+        let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": MODELPACK, "layers": [model]});
+        let digest = registry.push_manifest("acme/index", name, &manifest.to_string());
+        json!({"mediaType": MANIFEST, "digest": digest, "size": manifest.to_string().len(), "artifactType": MODELPACK})
+    });
+    let kind = "application/vnd.oci.image.index.v1+json";
+    let index = json!({"schemaVersion": 2, "mediaType": kind, "manifests": children});
+    let error = Home::new().artishim(&["pull", &push(&registry, "acme/index", &index)]).failure();
+    let digests = children.map(|child| child["digest"].as_str().unwrap().to_owned());
+    assert_says(&error, &[&digests[0], &digests[1], "@DIGEST"]);
+}
+
+#[test]
+fn no_engine() {
+    let error = Home::new().artishim(&["run", "--mount", "type=artifact,src=a/b:1,dst=/m", "image"]).failure();
+    assert_says(&error, &["engine", "--engine"]);
+}
+
+#[test]
+fn engine_that_does_not_exist() {
+    let error = Home::new().artishim(&["--engine", "unix:///nowhere/docker.sock", "engines"]).failure();
+    assert_says(&error, &["/nowhere/docker.sock", "--engine"]);
+}
+
+#[test]
+fn engine_too_old() {
+    let home = Home::new();
+    let podman = home.path("podman");
+    let version = r#"{"Client":{"Version":"3.4.4"},"Server":{"Version":"3.4.4"}}"#;
+    fs::write(&podman, format!("#!/bin/sh\necho '{version}'\n")).unwrap();
+    fs::set_permissions(&podman, fs::Permissions::from_mode(0o755)).unwrap();
+    let error = home.artishim(&["--engine", podman.to_str().unwrap(), "engines"]).failure();
+    assert_says(&error, &["3.4.4", "too old", "upgrade"]);
+}
+
+#[test]
+fn truncated_body() {
+    let (home, registry) = (Home::new(), Registry::start());
+    let reference = modelpack(&registry, "acme/short", &[("short.gguf", &bytes(1, 100_000))]);
+    // Every answer ends at once, so that no try brings anything.
+    registry.fault(Fault::always("/blobs/", What::CutAfter(0)));
+    let error = home.artishim(&["pull", "--quiet", &reference]).failure();
+    assert_says(&error, &["try again"]);
+    assert_eq!(home.artishim(&["ls", "-q"]).success(), "");
+}
+
+#[test]
+fn directory_that_is_no_store() {
+    let home = Home::new();
+    fs::create_dir(home.path("photos")).unwrap();
+    fs::write(home.path("photos/cat.jpg"), "meow").unwrap();
+    let photos = home.path("photos");
+    let error = home.artishim(&["--store", photos.to_str().unwrap(), "ls"]).failure();
+    assert_says(&error, &["photos", "not an artifact store", "--store"]);
+    assert_eq!(fs::read_dir(photos).unwrap().count(), 1);
+}
+
+#[test]
+fn artifact_that_is_not_in_the_store() {
+    let home = Home::new();
+    for command in [&["inspect", "acme/none:1"][..], &["rm", "acme/none:1"], &["extract", "acme/none:1", "/tmp"]] {
+        assert_says(&home.artishim(command).failure(), &["acme/none:1: artifact does not exist", "artishim ls"]);
+    }
+}
+
+#[test]
+fn what_is_no_reference() {
+    assert_says(&Home::new().artishim(&["pull", "ftp://x/y"]).failure(), &["ftp://x/y", "REGISTRY/REPOSITORY"]);
+}
+
+#[test]
+fn hostile_path_in_an_artifact() {
+    let (home, registry) = (Home::new(), Registry::start());
+    let reference = modelpack(&registry, "acme/evil", &[("a/../../../evil", b"GGUF evil")]);
+    assert_says(&home.artishim(&["pull", "--quiet", &reference]).failure(), &["evil"]);
+    assert_eq!(home.artishim(&["ls", "-q"]).success(), "");
+}
