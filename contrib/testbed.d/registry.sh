@@ -1,0 +1,69 @@
+# shellcheck shell=bash
+# Two registries, one open and one with a password. Each runs twice on the same data: on the host, and in the network
+# namespace of the Dockers, whose 127.0.0.1 is another one; so one reference serves all engines.
+
+start_registries() {
+    local name
+    mkdir -p "$STATE/registries"
+    choose_ports
+    echo "127.0.0.1:$(port_of open)" >"$STATE/registry"
+    echo "127.0.0.1:$(port_of auth) artishim secret" >"$STATE/registry-auth"
+    write_registries_conf
+    [ -s "$STATE/registries/htpasswd" ] || htpasswd -Bbn artishim secret >"$STATE/registries/htpasswd"
+    for name in open auth; do
+        write_registry_config "$name"
+        start_registry "$name" host
+        start_registry "$name" docker nsenter --target "$(pid_of "$STATE/net.pid")" --net --
+    done
+    for name in open auth; do
+        wait_for 15 port_answers "$(port_of "$name")" || die "no registry, see $STATE/registries/*.log"
+        wait_for 15 in_docker_net bash -c "</dev/tcp/127.0.0.1/$(port_of "$name")" || die "no registry for the Dockers"
+    done
+}
+
+# start_registry NAME PLACE [PREFIX...]
+start_registry() {
+    local file=$STATE/registries/$1-$2 config=$STATE/registries/$1.yml
+    shift 2
+    is_running "$file.pid" || spawn "$file.pid" "$file.log" "$@" docker-registry serve "$config"
+}
+
+port_of() { cat "$STATE/registries/$1.port"; }
+
+port_answers() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# Below the range from which the kernel takes ports for connections.
+choose_ports() {
+    local name port
+    for name in open auth; do
+        [ ! -s "$STATE/registries/$name.port" ] || continue
+        port=$((20000 + RANDOM % 10000))
+        while port_answers "$port"; do
+            port=$((port + 1))
+        done
+        echo "$port" >"$STATE/registries/$name.port"
+    done
+}
+
+# For programs that cannot be told --tls-verify=false: CONTAINERS_REGISTRIES_CONF=/run/artishim-testbed/registries.conf
+write_registries_conf() {
+    local name
+    for name in open auth; do
+        printf '[[registry]]\nlocation = "127.0.0.1:%s"\ninsecure = true\n\n' "$(port_of "$name")"
+    done >"$STATE/registries.conf"
+}
+
+# No cache: what is deleted through one process must be gone in the other. The same secret: an upload may go on in the other.
+write_registry_config() {
+    {
+        cat <<END
+version: 0.1
+log: {level: warn, accesslog: {disabled: true}}
+storage:
+  filesystem: {rootdirectory: $DATA/registries/$1}
+  delete: {enabled: true}
+http: {addr: "127.0.0.1:$(port_of "$1")", secret: artishim}
+END
+        [ "$1" = open ] || echo "auth: {htpasswd: {realm: artishim-testbed, path: $STATE/registries/htpasswd}}"
+    } >"$STATE/registries/$1.yml"
+}
