@@ -1,0 +1,162 @@
+//! One engine of the testbed, and a run of artishim on it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+use tempfile::TempDir;
+
+const STATE: &str = "/run/artishim-testbed";
+const WORK: &str = "/var/lib/artishim-testbed/work";
+pub const IMAGE: &str = "localhost/artishim-test/base:1";
+
+/// Held by every test; a test that stops a daemon waits until it has them for itself.
+static DAEMONS: RwLock<()> = RwLock::new(());
+
+/// An engine with a fresh store of its own.
+pub struct Engine {
+    pub name: &'static str,
+    pub store: TempDir,
+}
+
+/// Keeps the daemons running while a test uses them.
+pub fn use_daemons() -> RwLockReadGuard<'static, ()> {
+    DAEMONS.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps other tests from the daemons while one of them is stopped.
+pub fn own_daemons() -> std::sync::RwLockWriteGuard<'static, ()> {
+    DAEMONS.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a run of the program did.
+#[derive(Debug)]
+pub struct Outcome {
+    pub stdout: String,
+    pub stderr: String,
+    pub status: i32,
+}
+
+impl Outcome {
+    /// Asserts status 0 and gives stdout.
+    #[track_caller]
+    pub fn success(self) -> String {
+        assert_eq!(self.status, 0, "{self:?}");
+        self.stdout
+    }
+}
+
+impl Engine {
+    pub fn named(name: &'static str) -> Self {
+        let directory = Path::new(STATE).join("engines").join(name);
+        assert!(directory.exists(), "{name} is not running: contrib/testbed up");
+        let store = TempDir::with_prefix_in("store-", WORK).unwrap();
+        // Engines that map users must be able to read it, as they can the default store.
+        std::fs::set_permissions(store.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        Self { name, store }
+    }
+
+    pub fn is_remote(&self) -> bool {
+        self.name.ends_with("-remote")
+    }
+
+    /// Whether it is far away and cannot mount one file of a volume.
+    pub fn copies_single_files(&self) -> bool {
+        matches!(self.name, "docker20-remote" | "podman4-remote")
+    }
+
+    pub fn is_docker(&self) -> bool {
+        self.name.starts_with("docker")
+    }
+
+    fn directory(&self) -> PathBuf {
+        Path::new(STATE).join("engines").join(self.name)
+    }
+
+    /// The engine's own client.
+    pub fn program(&self) -> PathBuf {
+        self.directory().join("bin").join(if self.is_docker() { "docker" } else { "podman" })
+    }
+
+    /// The address of its API.
+    pub fn socket(&self) -> String {
+        std::fs::read_to_string(self.directory().join("socket")).unwrap().trim().to_owned()
+    }
+
+    /// What `--engine` says: the program where it is on this machine, the socket where it is far away.
+    pub fn choice(&self) -> String {
+        if self.is_remote() { self.socket() } else { self.program().display().to_string() }
+    }
+
+    /// An artishim command on this engine and store.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        self.command_at(&self.choice(), arguments)
+    }
+
+    /// The same with the engine's API where its program would be used.
+    pub fn artishim_at(&self, choice: &str, arguments: &[&str]) -> Outcome {
+        outcome(self.command_at(choice, arguments).spawn().unwrap())
+    }
+
+    fn command_at(&self, choice: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_artishim"));
+        let path = std::env::var("PATH").unwrap();
+        command
+            .env_clear()
+            .env("PATH", format!("{}:{path}", self.directory().join("bin").display()))
+            .env("HOME", self.store.path())
+            .env("ARTISHIM_CACHE", self.store.path().join("cache"))
+            .args(["--engine", choice, "--store"])
+            .arg(self.store.path().join("store"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub fn artishim(&self, arguments: &[&str]) -> Outcome {
+        outcome(self.spawn(arguments))
+    }
+
+    pub fn spawn(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).spawn().unwrap()
+    }
+
+    /// `artishim run --rm` of the test image with one artifact mount.
+    pub fn run(&self, mount: &str, script: &str) -> Outcome {
+        self.artishim(&["run", "--rm", "--mount", mount, IMAGE, "sh", "-c", script])
+    }
+
+    /// The engine's client itself.
+    pub fn own(&self, arguments: &[&str]) -> Outcome {
+        let child = Command::new(self.program())
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        outcome(child.unwrap())
+    }
+
+    /// Stops or starts its daemon.
+    pub fn testbed(&self, arguments: &[&str]) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/testbed");
+        let status = Command::new(script).args(arguments).arg(self.name).status().unwrap();
+        assert!(status.success(), "contrib/testbed {arguments:?} {}", self.name);
+    }
+}
+
+pub fn outcome(child: Child) -> Outcome {
+    let output = child.wait_with_output().unwrap();
+    Outcome {
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        status: output.status.code().unwrap_or(-1),
+    }
+}
+
+/// The host and port of the testbed's registry.
+pub fn registry() -> String {
+    std::fs::read_to_string(Path::new(STATE).join("registry")).unwrap().trim().to_owned()
+}
