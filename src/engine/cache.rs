@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -54,8 +54,7 @@ impl Cache {
             let oldest = answers.iter().min_by_key(|(_, answer)| answer.at).map(|(key, _)| key.clone());
             oldest.and_then(|key| answers.remove(&key));
         }
-        let written = serde_json::to_vec(&answers).map_err(std::io::Error::from);
-        if let Err(error) = written.and_then(|bytes| fs::write(path, bytes)) {
+        if let Err(error) = write(path, &answers) {
             tracing::debug!(path = %path.display(), %error, "an engine's answer is not remembered");
         }
     }
@@ -66,6 +65,11 @@ impl Cache {
     }
 }
 
+fn write(path: &Path, answers: &Answers) -> std::io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    fs::write(path, serde_json::to_vec(answers)?)
+}
+
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
@@ -73,6 +77,14 @@ fn now() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_answer_makes_the_directory() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let cache = Cache::new(directory.path().join("cache/engines.json"));
+        cache.remember("key", "value");
+        assert_eq!(cache.recall("key", FOREVER).as_deref(), Some("value"));
+    }
 
     #[test]
     fn answers_are_kept_until_they_are_too_old() {
