@@ -17,7 +17,7 @@ pub struct GlobalArgs {
     /// Directory of the artifact store
     #[arg(long, value_name = "DIR", global = true)]
     pub store: Option<PathBuf>,
-    /// How files get into containers instead of the best way: auto, artifact, bind, volume or copy
+    /// How files get into containers instead of the best way: auto, artifact, bind, volume, copy or image
     #[arg(long, value_name = "WAY", global = true)]
     pub deliver: Option<String>,
     /// Log more on stderr: error, warn, info, debug or trace

@@ -19,7 +19,10 @@ use crate::rewrite::{self, CommandLine};
 /// `--mount type=artifact,src=ARTIFACT,dst=PATH[,title=TITLE][,digest=DIGEST][,name=NAME]` in it is carried out: the
 /// artifact is pulled if need be (as `--pull missing|always|newer|never` of the same line says) and mounted
 /// read-only. The rest is passed on as it is, and the engine takes this process's place.
+///
+/// Options of artishim itself stand before `run` or `create`.
 #[derive(Args, Debug)]
+#[command(override_usage = "artishim [OPTIONS] run|create [ENGINE'S OPTIONS] IMAGE [COMMAND [ARGUMENT]...]")]
 pub struct RunArgs {
     /// The engine's options, the image and its command
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT", required = true)]
@@ -53,12 +56,12 @@ pub(super) async fn run(context: &Context, verb: Verb, args: RunArgs) -> Result<
     }
     let (session, cache) = (context.session()?, context.cache());
     let policy = policy(&line)?;
+    let preparation = preparation(context, &engine, &session, policy, &cache)?;
+    if let Some(values) = kept_by_podman(&preparation, &line).await? {
+        return exec(&engine, verb, &line.replace(&values));
+    }
     let image = image(&engine, &line, policy).await?;
-    let preparation = Preparation {
-        image: image.as_deref(),
-        others: &line.destinations,
-        ..preparation(context, &engine, &session, policy, &cache)?
-    };
+    let preparation = Preparation { image: image.as_deref(), others: &line.destinations, ..preparation };
     let (values, copies) = prepare(&preparation, &line).await?;
     let mut arguments = line.replace(&values);
     if policy == Policy::Newer && engine.kind == Kind::Docker {
@@ -69,6 +72,18 @@ pub(super) async fn run(context: &Context, verb: Verb, args: RunArgs) -> Result<
         return exec(&engine, verb, &arguments);
     }
     create_and_copy(context, &engine, verb, &arguments, &session, copies).await
+}
+
+/// All mounts as podman's own, where it has all the artifacts: the shortest way to the container.
+async fn kept_by_podman(preparation: &Preparation<'_>, line: &CommandLine) -> Result<Option<Vec<Vec<String>>>> {
+    let mut values = Vec::new();
+    for mount in line.mounts() {
+        match preparation.kept_by_podman(mount).await? {
+            Some(value) => values.push(vec![value]),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(values))
 }
 
 async fn prepare(preparation: &Preparation<'_>, line: &CommandLine) -> Result<(Vec<Vec<String>>, Vec<Copy>)> {

@@ -57,9 +57,7 @@ struct Job<'a> {
 impl Preparation<'_> {
     /// Finds out what `mount` becomes, and does all that must be done before the container is made.
     pub async fn prepare(&self, mount: &ArtifactMount) -> Result<Prepared> {
-        if self.may_be_native()
-            && let Some(value) = native::stored(self.engine, mount, self.policy).await?
-        {
+        if let Some(value) = self.kept_by_podman(mount).await? {
             return Ok(Prepared::Mounts(vec![value]));
         }
         let reference = self.reference(mount)?;
@@ -80,8 +78,13 @@ impl Preparation<'_> {
         }
     }
 
-    fn may_be_native(&self) -> bool {
-        self.engine.mounts_artifacts() && matches!(self.wish, Wish(None | Some(Delivery::Native)))
+    /// The value of `mount` where podman has the artifact already; nothing of the image need be known for that.
+    pub async fn kept_by_podman(&self, mount: &ArtifactMount) -> Result<Option<String>> {
+        if self.engine.mounts_artifacts() && matches!(self.wish, Wish(None | Some(Delivery::Native))) {
+            native::stored(self.engine, mount, self.policy).await
+        } else {
+            Ok(None)
+        }
     }
 
     /// The stored artifact's full name where the user gave a digest or a short name.
