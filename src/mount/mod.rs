@@ -8,6 +8,11 @@
 //! * a file's name may have directories, and `title=` also finds a file by its last component;
 //! * `name=` may not leave the destination, which podman lets `name=../x` do.
 
+mod engine_mount;
+
+pub use engine_mount::EngineMount;
+use engine_mount::record;
+
 use crate::digest::{self, Digest};
 use crate::listing::File;
 
@@ -177,7 +182,7 @@ impl ArtifactMount {
         fields.extend(self.title.iter().map(|title| format!("title={title}")));
         fields.extend(self.digest.iter().map(|digest| format!("digest={digest}")));
         fields.extend(self.name.iter().map(|name| format!("name={name}")));
-        fields.iter().map(|field| quoted(field)).collect::<Vec<_>>().join(",")
+        record(&fields)
     }
 
     /// Where each wanted one of `files` goes, when the image has `state` at the destination.
@@ -244,67 +249,6 @@ pub fn select(files: &[File], title: Option<&str>, digest: Option<&Digest>) -> R
     Ok((0..files.len()).collect())
 }
 
-/// A `--mount` value that an engine understands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EngineMount {
-    /// A file or directory of the engine's host.
-    Bind {
-        /// The path on the host.
-        source: String,
-        /// The path in the container.
-        destination: String,
-    },
-    /// A named volume, or one path in it.
-    Volume {
-        /// The volume's name.
-        name: String,
-        /// The path in the container.
-        destination: String,
-        /// The path in the volume; needs Docker's API 1.45 or podman 5.4.
-        subpath: Option<String>,
-    },
-    /// The folder of an image that holds a model; podman 5.1 and newer.
-    Image {
-        /// The image's name.
-        name: String,
-        /// The path in the container.
-        destination: String,
-        /// The folder in the image.
-        subpath: String,
-    },
-}
-
-impl EngineMount {
-    /// The value of `--mount`, always read-only, quoted as CSV where a path needs it.
-    pub fn to_value(&self, dialect: Dialect) -> String {
-        let (read_only, subpath_key) = match dialect {
-            Dialect::Docker => ("readonly", "volume-subpath"),
-            Dialect::Podman => ("ro=true", "subpath"),
-        };
-        let (kind, source, destination, subpath) = match self {
-            Self::Bind { source, destination } => ("bind", source, destination, None),
-            Self::Volume { name, destination, subpath } => ("volume", name, destination, subpath.as_ref()),
-            Self::Image { name, destination, subpath } => return image_value(name, destination, subpath),
-        };
-        let mut fields = vec![format!("type={kind}"), format!("src={source}"), format!("dst={destination}")];
-        fields.push(read_only.to_owned());
-        if kind == "volume" && dialect == Dialect::Docker {
-            // Or docker, even read-only, copies what the image has at the destination into the volume first, and
-            // fails where that is a file.
-            fields.push("volume-nocopy".to_owned());
-        }
-        fields.extend(subpath.map(|path| format!("{subpath_key}={path}")));
-        fields.iter().map(|field| quoted(field)).collect::<Vec<_>>().join(",")
-    }
-}
-
-/// podman's image mounts are read-only unless asked otherwise, and know no other word for it.
-fn image_value(name: &str, destination: &str, subpath: &str) -> String {
-    let fields =
-        ["type=image".to_owned(), format!("src={name}"), format!("dst={destination}"), format!("subpath={subpath}")];
-    fields.iter().map(|field| quoted(field)).collect::<Vec<_>>().join(",")
-}
-
 /// The path the engines make of a container path: no `.`, no `..`, single slashes, none at the end.
 pub fn clean(path: &str) -> String {
     let mut components = Vec::new();
@@ -368,13 +312,6 @@ fn only(found: Vec<usize>, filter: impl Fn() -> Filter) -> Result<Vec<usize>, Er
 
 fn join(directory: &str, name: &str) -> String {
     format!("{}/{name}", directory.trim_end_matches('/'))
-}
-
-fn quoted(field: &str) -> String {
-    if field.contains([',', '"', '\n', '\r']) {
-        return format!("\"{}\"", field.replace('"', "\"\""));
-    }
-    field.to_owned()
 }
 
 #[cfg(test)]
