@@ -72,7 +72,7 @@ engines! {
         create_then_start_shows_the_files, mount_argument_works_in_the_engines_own_line, copied_files_are_in_the_container,
         status_output_and_terminal_are_the_engines_own, files_cannot_be_written,
         interrupted_fill_is_started_over, nothing_is_staged_for_a_volume, volume_of_somebody_else_is_not_touched,
-        filled_volume_needs_no_registry,
+        filled_volume_needs_no_registry, fill_that_is_asked_to_stop_leaves_nothing,
     ];
     podman4_remote => "podman4-remote": [
         one_file_is_mounted_at_a_missing_destination, several_files_lie_below_a_missing_destination,

@@ -212,6 +212,22 @@ pub fn interrupted_fill_is_started_over(engine: &Engine) {
     assert!(seen.starts_with(artishim::digest::Digest::sha256(&model(8 * 1024 * 1024)).hex()), "{seen}");
 }
 
+pub fn fill_that_is_asked_to_stop_leaves_nothing(engine: &Engine) {
+    let _running = use_daemons();
+    let (reference, served) = served_model(6 * 1024 * 1024);
+    served.fault(Fault::always("/blobs/", What::Slow(2 * 1024 * 1024)));
+    let name = format!("stopped-{}", std::process::id());
+    let filling = engine.spawn(&["volume", &reference, &name]);
+    std::thread::sleep(Duration::from_millis(1500));
+    let is_filling = engine.own(&["ps", "--all", "--format", "{{.Names}}"]).success().contains(&name);
+    std::process::Command::new("kill").arg(filling.id().to_string()).status().unwrap();
+    let stopped = outcome(filling);
+    assert!(is_filling && stopped.status == 130, "{stopped:?}");
+    let containers = engine.own(&["ps", "--all", "--format", "{{.Names}}"]).success();
+    let volumes = engine.own(&["volume", "ls", "--format", "{{.Name}}"]).success();
+    assert!(!containers.contains(&name) && !volumes.contains(&name), "{containers}\n{volumes}");
+}
+
 /// Bytes that look like a model and differ everywhere.
 fn model(length: usize) -> Vec<u8> {
     // Of this run alone: a volume that an earlier one filled would not be filled again.

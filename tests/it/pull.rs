@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use artishim::digest::Digest;
@@ -123,6 +124,23 @@ fn a_killed_pull_leaves_a_sound_store_and_goes_on() {
     // A kill loses at most what was not yet recorded, 16 MiB.
     let sent = registry.sent("/blobs/");
     assert!(sent < 40_000_000 + 4 * (16 * 1024 * 1024 + 8 * 1024 * 1024), "{sent}");
+}
+
+#[test]
+fn a_pull_that_is_asked_to_stop_keeps_what_arrived() {
+    let (home, registry) = (Home::new(), Registry::start());
+    let reference = modelpack(&registry, "acme/stopped", &[("stopped.gguf", &bytes(10, 8_000_000))]);
+    registry.fault(Fault::always("/blobs/", What::Slow(4_000_000)));
+    let pull = home.spawn(&["pull", "--quiet", &reference]);
+    std::thread::sleep(Duration::from_millis(1000));
+    Command::new("kill").arg(pull.id().to_string()).status().unwrap();
+    let stopped = outcome(pull.wait_with_output().unwrap());
+    assert_eq!((stopped.status, stopped.stderr.as_str()), (130, "Error: interrupted\n"));
+    registry.clear_faults();
+    registry.clear_requests();
+    home.artishim(&["pull", &reference]).success();
+    assert_sound(&home.store());
+    assert!(registry.sent("/blobs/") < 6_500_000, "{}", registry.sent("/blobs/"));
 }
 
 #[test]
