@@ -30,7 +30,7 @@ pub(super) async fn home(context: &Context, session: &Session, reference: &Refer
 
 /// Whether podman or our store has the artifact, so that a policy which does not ask for more is content.
 pub(super) async fn is_here(context: &Context, session: &Session, reference: &Reference) -> Result<bool> {
-    if session.stored(reference)?.is_some() {
+    if session.healthy(reference).is_some() {
         return Ok(true);
     }
     match podman(context).await? {

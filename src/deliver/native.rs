@@ -40,8 +40,8 @@ pub async fn has(engine: &Engine, name: &str) -> Result<bool> {
     Ok(inspect(engine, name).await?.is_some())
 }
 
-/// What the user said about registries, for podman.
-#[derive(Clone, Debug, Default)]
+/// What the user said about registries, for podman; not to be shown, as it may hold a password.
+#[derive(Clone, Default)]
 pub struct RegistryFlags {
     /// `--authfile`
     pub authfile: Option<PathBuf>,

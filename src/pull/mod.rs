@@ -120,7 +120,7 @@ impl Session {
     }
 
     /// The same where the registry can be asked instead: what is damaged is pulled again.
-    fn healthy(&self, reference: &Reference) -> Option<Artifact> {
+    pub fn healthy(&self, reference: &Reference) -> Option<Artifact> {
         self.stored(reference).unwrap_or_else(|error| {
             tracing::warn!(%reference, %error, "the stored artifact is of no use");
             None
