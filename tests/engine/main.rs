@@ -7,84 +7,68 @@
 mod artifacts;
 #[path = "../it/common/registry.rs"]
 mod faulty_registry;
+#[path = "../it/common/outcome.rs"]
+mod program;
 mod scenarios;
 mod stores;
 mod testbed;
 
-/// Makes a test of every scenario for every engine.
-macro_rules! engines {
-    ($($engine:ident => $name:literal: [$($scenario:ident),* $(,)?];)*) => {
-        $(mod $engine {
+/// Makes a test of what must hold on every engine, and of each scenario named besides, for one engine.
+macro_rules! engine {
+    ($engine:ident, $name:literal, [$($scenario:ident),* $(,)?]) => {
+        engine! { @tests $engine, $name, [
+            one_file_is_mounted_at_a_missing_destination, several_files_lie_below_a_missing_destination,
+            files_join_what_an_existing_directory_has, one_file_replaces_an_existing_file,
+            image_packaged_model_is_mounted, two_containers_at_once_share_one_pull,
+            pull_never_fails_before_anything_starts, wrong_digest_starts_nothing, create_then_start_shows_the_files,
+            $($scenario),*
+        ] }
+    };
+    (@tests $engine:ident, $name:literal, [$($scenario:ident),* $(,)?]) => {
+        mod $engine {
             $(#[test]
             #[ignore = "needs the engines of contrib/testbed"]
             fn $scenario() {
                 crate::scenarios::$scenario(&crate::testbed::Engine::named($name));
             })*
-        })*
+        }
     };
 }
 
-engines! {
-    docker20 => "docker20": [
-        one_file_is_mounted_at_a_missing_destination, several_files_lie_below_a_missing_destination,
-        files_join_what_an_existing_directory_has, one_file_replaces_an_existing_file, image_packaged_model_is_mounted,
-        two_containers_at_once_share_one_pull, pull_never_fails_before_anything_starts, wrong_digest_starts_nothing,
-        create_then_start_shows_the_files, mount_argument_works_in_the_engines_own_line, copied_files_are_in_the_container,
-        status_output_and_terminal_are_the_engines_own, files_cannot_be_written,
-        line_without_artifacts_is_untouched,
-    ];
-    docker28 => "docker28": [
-        one_file_is_mounted_at_a_missing_destination, several_files_lie_below_a_missing_destination,
-        files_join_what_an_existing_directory_has, one_file_replaces_an_existing_file, image_packaged_model_is_mounted,
-        two_containers_at_once_share_one_pull, pull_never_fails_before_anything_starts, wrong_digest_starts_nothing,
-        create_then_start_shows_the_files, mount_argument_works_in_the_engines_own_line, copied_files_are_in_the_container,
-        status_output_and_terminal_are_the_engines_own, files_cannot_be_written,
-        line_without_artifacts_is_untouched,
-    ];
-    podman4 => "podman4": [
-        one_file_is_mounted_at_a_missing_destination, several_files_lie_below_a_missing_destination,
-        files_join_what_an_existing_directory_has, one_file_replaces_an_existing_file, image_packaged_model_is_mounted,
-        two_containers_at_once_share_one_pull, pull_never_fails_before_anything_starts, wrong_digest_starts_nothing,
-        create_then_start_shows_the_files, mount_argument_works_in_the_engines_own_line, copied_files_are_in_the_container,
-        status_output_and_terminal_are_the_engines_own, files_cannot_be_written,
-        line_without_artifacts_is_untouched,
-    ];
-    podman5 => "podman5": [
-        one_file_is_mounted_at_a_missing_destination, several_files_lie_below_a_missing_destination,
-        files_join_what_an_existing_directory_has, one_file_replaces_an_existing_file, image_packaged_model_is_mounted,
-        two_containers_at_once_share_one_pull, pull_never_fails_before_anything_starts, wrong_digest_starts_nothing,
-        create_then_start_shows_the_files, mount_argument_works_in_the_engines_own_line, copied_files_are_in_the_container,
-        status_output_and_terminal_are_the_engines_own, files_cannot_be_written,
-        line_without_artifacts_is_untouched, plain_artifact_is_pulled_by_podman, untitled_artifact_is_pulled_by_us,
-    ];
-    docker20_remote => "docker20-remote": [
-        one_file_is_mounted_at_a_missing_destination, several_files_lie_below_a_missing_destination,
-        files_join_what_an_existing_directory_has, one_file_replaces_an_existing_file, image_packaged_model_is_mounted,
-        two_containers_at_once_share_one_pull, pull_never_fails_before_anything_starts, wrong_digest_starts_nothing,
-        create_then_start_shows_the_files, mount_argument_works_in_the_engines_own_line, copied_files_are_in_the_container,
-        status_output_and_terminal_are_the_engines_own,
-        interrupted_fill_is_started_over, nothing_is_staged_for_a_volume, volume_of_somebody_else_is_not_touched,
-    ];
-    docker28_remote => "docker28-remote": [
-        one_file_is_mounted_at_a_missing_destination, several_files_lie_below_a_missing_destination,
-        files_join_what_an_existing_directory_has, one_file_replaces_an_existing_file, image_packaged_model_is_mounted,
-        two_containers_at_once_share_one_pull, pull_never_fails_before_anything_starts, wrong_digest_starts_nothing,
-        create_then_start_shows_the_files, mount_argument_works_in_the_engines_own_line, copied_files_are_in_the_container,
-        status_output_and_terminal_are_the_engines_own, files_cannot_be_written,
-        interrupted_fill_is_started_over, nothing_is_staged_for_a_volume, volume_of_somebody_else_is_not_touched,
-        filled_volume_needs_no_registry, fill_that_is_asked_to_stop_leaves_nothing,
-    ];
-    podman4_remote => "podman4-remote": [
-        one_file_is_mounted_at_a_missing_destination, several_files_lie_below_a_missing_destination,
-        files_join_what_an_existing_directory_has, one_file_replaces_an_existing_file, image_packaged_model_is_mounted,
-        two_containers_at_once_share_one_pull, pull_never_fails_before_anything_starts, wrong_digest_starts_nothing,
-        create_then_start_shows_the_files, mount_argument_works_in_the_engines_own_line, copied_files_are_in_the_container,
-        interrupted_fill_is_started_over, nothing_is_staged_for_a_volume, volume_of_somebody_else_is_not_touched,
-    ];
-    podman5_remote => "podman5-remote": [
-        one_file_is_mounted_at_a_missing_destination, several_files_lie_below_a_missing_destination,
-        files_join_what_an_existing_directory_has, one_file_replaces_an_existing_file, image_packaged_model_is_mounted,
-        two_containers_at_once_share_one_pull, pull_never_fails_before_anything_starts, wrong_digest_starts_nothing,
-        create_then_start_shows_the_files,
-    ];
+/// The same for an engine on this machine.
+macro_rules! near {
+    ($engine:ident, $name:literal, [$($scenario:ident),*]) => {
+        engine! { $engine, $name, [
+            mount_argument_works_in_the_engines_own_line, copied_files_are_in_the_container,
+            status_and_output_are_the_engines_own, terminal_is_the_engines_own, files_cannot_be_written,
+            line_without_artifacts_is_untouched,
+            $($scenario),*
+        ] }
+    };
 }
+
+/// The same for an engine far away that is given volumes.
+macro_rules! far {
+    ($engine:ident, $name:literal, [$($scenario:ident),*]) => {
+        engine! { $engine, $name, [
+            mount_argument_works_in_the_engines_own_line, copied_files_are_in_the_container,
+            interrupted_fill_is_started_over, nothing_is_staged_for_a_volume, volume_of_somebody_else_is_not_touched,
+            $($scenario),*
+        ] }
+    };
+}
+
+near! { docker20, "docker20", [] }
+near! { docker28, "docker28", [] }
+near! { podman4, "podman4", [] }
+near! { podman5, "podman5", [plain_artifact_is_pulled_by_podman, untitled_artifact_is_pulled_by_us] }
+far! { docker20_remote, "docker20-remote", [status_and_output_are_the_engines_own, terminal_is_the_engines_own] }
+far! { docker28_remote, "docker28-remote", [
+    status_and_output_are_the_engines_own,
+    terminal_is_the_engines_own,
+    files_cannot_be_written,
+    filled_volume_needs_no_registry,
+    fill_that_is_asked_to_stop_leaves_nothing
+] }
+far! { podman4_remote, "podman4-remote", [] }
+engine! { podman5_remote, "podman5-remote", [] }

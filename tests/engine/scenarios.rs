@@ -148,7 +148,21 @@ pub fn filled_volume_needs_no_registry(engine: &Engine) {
     assert!(seen.starts_with(artishim::digest::Digest::sha256(&model(5_000)).hex()), "{seen}");
 }
 
-pub fn status_output_and_terminal_are_the_engines_own(engine: &Engine) {
+pub fn terminal_is_the_engines_own(engine: &Engine) {
+    let _running = use_daemons();
+    let reference = artifacts::modelpack(&registry(), &[("tiny.gguf", MODEL)]);
+    let mount = mount(&reference, "/m");
+    let run = engine.command(&["run", "--rm", "--tty", "--mount", &mount, IMAGE, "sh", "-c", "'test -t 1 && exit 9'"]);
+    let words = std::iter::once(run.get_program()).chain(run.get_args()).map(|word| word.to_str().unwrap());
+    // script(1) gives the line a terminal, which the container must find at its own end.
+    let mut in_terminal = std::process::Command::new("script");
+    in_terminal.args(["--quiet", "--return", "--command", &words.collect::<Vec<_>>().join(" "), "/dev/null"]);
+    in_terminal.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let status = in_terminal.stdin(std::process::Stdio::null()).output().unwrap().status;
+    assert_eq!(status.code(), Some(9));
+}
+
+pub fn status_and_output_are_the_engines_own(engine: &Engine) {
     let _running = use_daemons();
     let reference = artifacts::modelpack(&registry(), &[("tiny.gguf", MODEL)]);
     let ran = engine.run(&mount(&reference, "/m"), "echo out; echo err >&2; exit 7");

@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use crate::artifacts;
-use crate::testbed::{Outcome, outcome, registry, use_daemons};
+use crate::program::Outcome;
+use crate::testbed::{outcome, registry, use_daemons};
 
 /// A mounted filesystem that goes with the test.
 struct Mounted(TempDir);

@@ -6,6 +6,8 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use tempfile::TempDir;
 
+use crate::program::Outcome;
+
 const STATE: &str = "/run/artishim-testbed";
 const WORK: &str = "/var/lib/artishim-testbed/work";
 pub const IMAGE: &str = "localhost/artishim-test/base:1";
@@ -27,23 +29,6 @@ pub fn use_daemons() -> RwLockReadGuard<'static, ()> {
 /// Keeps other tests from the daemons while one of them is stopped.
 pub fn own_daemons() -> std::sync::RwLockWriteGuard<'static, ()> {
     DAEMONS.write().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What a run of the program did.
-#[derive(Debug)]
-pub struct Outcome {
-    pub stdout: String,
-    pub stderr: String,
-    pub status: i32,
-}
-
-impl Outcome {
-    /// Asserts status 0 and gives stdout.
-    #[track_caller]
-    pub fn success(self) -> String {
-        assert_eq!(self.status, 0, "{self:?}");
-        self.stdout
-    }
 }
 
 impl Engine {
@@ -148,12 +133,7 @@ impl Engine {
 }
 
 pub fn outcome(child: Child) -> Outcome {
-    let output = child.wait_with_output().unwrap();
-    Outcome {
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        status: output.status.code().unwrap_or(-1),
-    }
+    child.wait_with_output().unwrap().into()
 }
 
 /// The host and port of the testbed's registry.

@@ -1,5 +1,6 @@
 //! What the tests share: a hermetic home, a registry of our own, and artifacts in it.
 
+pub mod outcome;
 pub mod registry;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub use outcome::Outcome;
 use registry::Registry;
 
 pub const MODELPACK: &str = "application/vnd.cncf.model.manifest.v1+json";
@@ -18,22 +20,7 @@ pub struct Home {
     directory: TempDir,
 }
 
-/// What a run of the program printed, and its status.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Outcome {
-    pub stdout: String,
-    pub stderr: String,
-    pub status: i32,
-}
-
 impl Outcome {
-    /// Asserts status 0 and gives stdout.
-    #[track_caller]
-    pub fn success(self) -> String {
-        assert_eq!(self.status, 0, "{self:?}");
-        self.stdout
-    }
-
     /// Asserts our own failure in one line and gives it without its end.
     #[track_caller]
     pub fn failure(self) -> String {
@@ -86,11 +73,7 @@ impl Home {
 }
 
 pub fn outcome(output: Output) -> Outcome {
-    Outcome {
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-        status: output.status.code().unwrap_or(-1),
-    }
+    Outcome::from(output)
 }
 
 /// Bytes that differ everywhere, so that a part in the wrong place is seen.
