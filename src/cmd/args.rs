@@ -46,8 +46,8 @@ pub struct RegistryArgs {
     /// Require HTTPS and verify certificates (default: true, but for registries on this machine)
     #[arg(long, value_name = "BOOL", global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub tls_verify: Option<bool>,
-    /// How many blobs to fetch at once
-    #[arg(long, value_name = "N", global = true, default_value_t = crate::pull::DEFAULT_CONNECTIONS)]
+    /// The most connections to fetch with
+    #[arg(long, value_name = "N", global = true, default_value_t = crate::pull::Settings::default().connections)]
     pub connections: usize,
     /// Platform to take from an index, as OS/ARCH[/VARIANT]
     #[arg(long, value_name = "PLATFORM", global = true, value_parser = parse_platform)]

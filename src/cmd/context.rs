@@ -97,10 +97,14 @@ impl Context {
             client: self.client()?,
             store: self.store()?,
             progress: self.ui.progress(self.global.progress),
-            connections: self.global.registry.connections,
+            settings: self.pull_settings(),
             platform: self.global.registry.platform.clone(),
             interrupt: self.interrupt.clone(),
         })
+    }
+
+    fn pull_settings(&self) -> pull::Settings {
+        pull::Settings { connections: self.global.registry.connections, ..pull::Settings::default() }
     }
 
     /// The engine the user chose, or the one that is there.

@@ -7,11 +7,11 @@
 mod blob;
 mod error;
 mod interrupt;
+mod settings;
 mod stream;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 pub use self::error::{Error, Result};
 pub use self::interrupt::{Interrupt, Interrupter};
+pub use self::settings::Settings;
 pub(crate) use self::stream::verified;
 use crate::cause::one_line;
 use crate::digest::Digest;
@@ -29,10 +30,8 @@ use crate::reference::Reference;
 use crate::registry::Client;
 use crate::store::{Entry, Lease, Store};
 
-/// How many blobs are fetched at once: what podman does too.
-pub const DEFAULT_CONNECTIONS: usize = 6;
 /// The longest wait a registry may ask for.
-const MAX_PAUSE: Duration = Duration::from_secs(60);
+const MAX_PAUSE: std::time::Duration = std::time::Duration::from_secs(60);
 /// How deep indexes may nest.
 const MAX_DEPTH: usize = 4;
 
@@ -59,8 +58,8 @@ pub struct Session {
     pub store: Store,
     /// Who watches.
     pub progress: Arc<dyn Progress>,
-    /// How many blobs are fetched at once.
-    pub connections: usize,
+    /// How it goes about it.
+    pub settings: Settings,
     /// Which child of an index is wanted.
     pub platform: Option<Platform>,
     /// The user's wish to stop.
@@ -173,7 +172,7 @@ impl Session {
     ) -> Result<()> {
         // The largest first: the last slot to finish then has least left to do.
         blobs.sort_by_key(|blob| std::cmp::Reverse(blob.size));
-        let slots = Arc::new(Semaphore::new(self.connections.max(1)));
+        let slots = Arc::new(Semaphore::new(self.settings.connections.max(1)));
         // Every writer holds a sender: when all are gone, everything is on the disk.
         let (writing, mut written) = mpsc::channel::<()>(1);
         let mut tasks = JoinSet::new();
@@ -240,8 +239,8 @@ impl Session {
 }
 
 /// How long to wait before asking again after `attempts` in a row that brought nothing.
-fn pause(error: &crate::registry::Error, attempts: u32) -> Duration {
-    let pause = Duration::from_millis(100) * 2_u32.pow(attempts.min(8));
+fn pause(error: &crate::registry::Error, attempts: u32) -> std::time::Duration {
+    let pause = std::time::Duration::from_millis(100) * 2_u32.pow(attempts.min(8));
     error.retry_after().map_or(pause, |asked| asked.clamp(pause, MAX_PAUSE))
 }
 

@@ -86,6 +86,12 @@ struct Lines {
 }
 
 impl Progress for Lines {
+    fn planned(&self, _: usize, _: u64) {}
+
+    fn connections(&self, _: usize) {}
+
+    fn verifying(&self, _: &Digest) {}
+
     fn started(&self, blob: &Descriptor, name: &str, _: u64) {
         self.blobs.lock().insert(blob.digest.clone(), (name.to_owned(), blob.size));
     }
@@ -115,6 +121,12 @@ struct Bars {
 }
 
 impl Progress for Bars {
+    fn planned(&self, _: usize, _: u64) {}
+
+    fn connections(&self, _: usize) {}
+
+    fn verifying(&self, _: &Digest) {}
+
     fn started(&self, blob: &Descriptor, name: &str, present: u64) {
         // Complete before it is added, as adding paints it.
         let bar = ProgressBar::with_draw_target(Some(blob.size), ProgressDrawTarget::hidden())
@@ -224,6 +236,12 @@ impl Events {
 }
 
 impl Progress for Events {
+    fn planned(&self, _: usize, _: u64) {}
+
+    fn connections(&self, _: usize) {}
+
+    fn verifying(&self, _: &Digest) {}
+
     fn started(&self, blob: &Descriptor, name: &str, present: u64) {
         let seen = Seen { name: name.to_owned(), size: blob.size, bytes: present, told: Instant::now() };
         self.tell(&Event::Started(seen.blob(&blob.digest)));

@@ -1,0 +1,30 @@
+//! How a pull goes about it.
+
+use std::time::Duration;
+
+/// What a pull may take, and how long it bears with a registry. The defaults are measured (contrib/bench/pull).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The most connections at once, over all blobs.
+    pub connections: usize,
+    /// The most bytes one request asks for.
+    pub chunk: u64,
+    /// How long a connection may bring nothing before its bytes are asked for again.
+    pub stall: Duration,
+    /// The wait after a failure; twice as long after each further one without a byte between.
+    pub pause: Duration,
+    /// How many failures without a byte between end the pull.
+    pub failures: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            connections: 16,
+            chunk: 16 * 1024 * 1024,
+            stall: Duration::from_secs(15),
+            pause: Duration::from_millis(200),
+            failures: 8,
+        }
+    }
+}
