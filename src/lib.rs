@@ -28,6 +28,7 @@ pub mod packaging;
 pub mod process;
 pub mod progress;
 pub mod pull;
+mod ranges;
 pub mod reference;
 pub mod registry;
 pub mod rewrite;

@@ -1,64 +1,86 @@
-//! One blob: claimed in the store, fetched range by range, written by a thread of its own.
+//! One blob: claimed in the store, fetched into its staged file, committed.
 
-use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, Semaphore};
 
-use super::{Error, Result, Session};
+use super::connections::Connections;
+use super::download::{Download, Sink};
+use super::{Error, Interrupt, Result, Session};
 use crate::manifest::Descriptor;
 use crate::reference::Reference;
 use crate::store::{Claim, Ingest, Lease};
 use crate::{registry, store};
 
-/// How many bytes are written before they are recorded as here: what a killed pull fetches again at most.
-const RECORD_BYTES: u64 = 16 * 1024 * 1024;
-/// How many bytes are gathered for one write; smaller writes cost twice the processor time.
-const WRITE_BYTES: usize = 512 * 1024;
-/// How many pieces of the body may wait for the disk.
-const WAITING_PIECES: usize = 32;
-/// How many attempts in a row may bring nothing.
-const MAX_ATTEMPTS: u32 = 5;
+/// How many bytes are written before they are noted as here; noting makes the disk begin with them, too.
+const NOTE_BYTES: u64 = 64 * 1024 * 1024;
+/// How long bytes wait to be noted.
+const NOTE_AFTER: Duration = Duration::from_secs(1);
+/// More writes than there will ever be at once.
+const WRITES: u32 = 4096;
 
 /// What one blob's fetch works with.
 pub(super) struct Fetch {
     pub session: Session,
+    pub connections: Arc<Connections>,
     pub reference: Reference,
     pub blob: Descriptor,
     pub name: String,
     pub lease: Arc<Lease>,
-    /// Held as long as bytes are being written.
-    pub writing: mpsc::Sender<()>,
+    /// Heard when the pull is over before this blob is.
+    pub stop: Interrupt,
     /// Whether bytes of an earlier process were used.
     pub was_resumed: AtomicBool,
 }
 
 impl Fetch {
     pub(super) async fn run(self) -> Result<()> {
-        match self.fetch().await {
+        match self.fetch(false).await {
             // What was staged by an earlier process may have been damaged since; it is gone now, so once from zero.
             Err(Error::Store(store::Error::Mismatch(mismatch))) if self.was_resumed.load(Ordering::Relaxed) => {
                 tracing::warn!(%mismatch, "what an earlier pull left is damaged, fetching all of it again");
-                self.fetch().await
+                self.fetch(false).await
+            }
+            // Bytes of two objects may be mixed by now; one answer is of one object.
+            Err(Error::Registry(error @ registry::Error::Changed(_))) => {
+                tracing::warn!(%error, "fetching all of it again, in one stream");
+                self.fetch(true).await
             }
             fetched => fetched,
         }
     }
 
-    async fn fetch(&self) -> Result<()> {
-        let ingest: Arc<Ingest> = match self.claim().await? {
+    async fn fetch(&self, in_one_stream: bool) -> Result<()> {
+        let ingest = match self.claim().await? {
             Claim::Present => {
+                self.connections.settle(self.blob.size);
                 self.session.progress.skipped(&self.blob, &self.name);
                 return Ok(());
             }
-            Claim::Fetch(ingest) => Arc::from(ingest),
+            Claim::Fetch(ingest) => ingest,
         };
-        self.session.progress.started(&self.blob, &self.name, ingest.present());
-        self.was_resumed.store(ingest.present() > 0, Ordering::Relaxed);
-        self.fetch_missing(&ingest).await?;
-        blocking(move || commit(ingest)).await?;
+        let present = ingest.present();
+        self.connections.settle(present);
+        self.session.progress.started(&self.blob, &self.name, present);
+        self.was_resumed.store(present > 0, Ordering::Relaxed);
+        let (fetched, mut ingest) = self.fill(ingest, in_one_stream).await;
+        blocking(move || match fetched {
+            Ok(()) => Ok(ingest.commit()?),
+            Err(error @ Error::Registry(registry::Error::Changed(_))) => {
+                ingest.discard()?;
+                Err(error)
+            }
+            Err(error) => {
+                // The first error is the one to tell; what cannot be noted is fetched again.
+                let noted = ingest.record();
+                tracing::debug!(?noted, "what arrived stays for the next pull");
+                Err(error)
+            }
+        })
+        .await?;
         self.session.progress.finished(&self.blob.digest);
         Ok(())
     }
@@ -70,96 +92,100 @@ impl Fetch {
             return Ok(claim);
         }
         self.session.progress.note(&format!("{}: waiting for another pull of the same blob", self.name));
-        blocking(move || store.ingest(&lease, &blob)).await
-    }
-
-    /// Fetches what is missing; gives up only after several attempts in a row that brought nothing.
-    async fn fetch_missing(&self, ingest: &Arc<Ingest>) -> Result<()> {
-        let mut attempts = 0;
-        while let Some(range) = ingest.missing().into_iter().next() {
-            let before = ingest.present();
-            let Err(error) = self.fetch_range(ingest, range).await else { continue };
-            let Error::Registry(source) = error else { return Err(error) };
-            attempts = if ingest.present() > before { 1 } else { attempts + 1 };
-            if !source.is_transient() {
-                return Err(source.into());
-            }
-            if attempts >= MAX_ATTEMPTS {
-                return Err(Error::Exhausted { name: self.name.clone(), attempts, source });
-            }
-            tracing::info!(blob = %self.blob.digest, attempts, error = %source, "asking again");
-            tokio::time::sleep(super::pause(&source, attempts)).await;
+        tokio::select! {
+            claim = blocking(move || Ok(store.ingest(&lease, &blob)?)) => claim,
+            () = self.stop.heard() => Err(Error::Interrupted),
         }
-        Ok(())
     }
 
-    async fn fetch_range(&self, ingest: &Arc<Ingest>, range: Range<u64>) -> Result<()> {
-        let mut body = self.session.client.blob(&self.reference, &self.blob, range.clone()).await?;
-        let (sender, receiver) = mpsc::channel(WAITING_PIECES);
-        let writer = {
-            let (ingest, range, writing) = (Arc::clone(ingest), range.clone(), self.writing.clone());
-            tokio::task::spawn_blocking(move || {
-                let _writing = writing;
-                write(&ingest, range, receiver)
-            })
-        };
-        let received = self.receive(&mut body, range, &sender).await;
-        drop(sender);
-        // What arrived before a broken connection is written and recorded first.
-        writer.await.map_err(Error::Stopped)??;
-        received
-    }
-
-    async fn receive(&self, body: &mut registry::Body, range: Range<u64>, pieces: &mpsc::Sender<Bytes>) -> Result<()> {
-        // A server that ignores Range starts at 0: what is here already is let go by.
-        let mut surplus = range.start - body.start();
-        let mut wanted = range.end - range.start;
-        while wanted > 0 {
-            // An answer shorter than asked is a whole one; the rest is asked for next.
-            let Some(mut piece) = body.chunk().await? else { return Ok(()) };
-            let skip = surplus.min(piece.len() as u64);
-            surplus -= skip;
-            let _ = piece.split_to(usize::try_from(skip).unwrap_or(usize::MAX));
-            piece.truncate(usize::try_from(wanted).unwrap_or(usize::MAX));
-            wanted -= piece.len() as u64;
-            self.session.progress.advanced(&self.blob.digest, piece.len() as u64);
-            if pieces.send(piece).await.is_err() {
-                // The writer has ended with an error, which its own result tells.
-                return Ok(());
-            }
+    /// Fetches what is missing, and gives the ingest back when nothing is being written to it any more.
+    async fn fill(&self, ingest: Box<Ingest>, in_one_stream: bool) -> (Result<()>, Box<Ingest>) {
+        let staged = Arc::new(Staged::new(ingest));
+        let named = (&self.blob, self.name.as_str());
+        let changed = Arc::new(Notify::new());
+        let download = Download::new(&self.session, &self.connections, &self.reference, named, &staged, &changed);
+        let download = if in_one_stream { download.in_one_stream() } else { download };
+        let fetched = download.run(&self.stop).await;
+        if fetched.is_ok() {
+            self.session.progress.verifying(&self.blob.digest);
         }
-        Ok(())
+        (fetched, staged.close().await)
     }
 }
 
-/// Writes the pieces from the start of `range` on, and records them as it goes.
-fn write(ingest: &Ingest, range: Range<u64>, mut pieces: mpsc::Receiver<Bytes>) -> store::Result<()> {
-    let mut offset = range.start;
-    let mut recorded = range.start;
-    let mut gathered = Vec::with_capacity(WRITE_BYTES);
-    loop {
-        let piece = pieces.blocking_recv();
-        let is_last = piece.is_none();
-        gathered.extend_from_slice(&piece.unwrap_or_default());
-        if is_last || gathered.len() >= WRITE_BYTES {
-            ingest.write_at(offset, &gathered)?;
-            offset += gathered.len() as u64;
-            gathered.clear();
-        }
-        if is_last || offset - recorded >= RECORD_BYTES {
-            ingest.record()?;
-            recorded = offset;
-        }
-        if is_last {
-            return Ok(());
-        }
+/// The sink that writes into a staged file, on threads that may block.
+struct Staged {
+    ingest: Arc<Ingest>,
+    /// Each write holds one.
+    writes: Arc<Semaphore>,
+    note: Arc<Mutex<Note>>,
+}
+
+/// What is not noted yet.
+struct Note {
+    bytes: u64,
+    since: Instant,
+}
+
+impl Staged {
+    fn new(ingest: Box<Ingest>) -> Self {
+        let note = Arc::new(Mutex::new(Note { bytes: 0, since: Instant::now() }));
+        Self { ingest: Arc::from(ingest), writes: Arc::new(Semaphore::new(WRITES as usize)), note }
+    }
+
+    /// Waits for the last write.
+    async fn close(self: Arc<Self>) -> Box<Ingest> {
+        let (ingest, writes) = (Arc::clone(&self.ingest), Arc::clone(&self.writes));
+        drop(self);
+        let _all = writes.acquire_many(WRITES).await.expect("it is never closed");
+        Box::new(Arc::into_inner(ingest).expect("the download that shared it has ended"))
     }
 }
 
-fn commit(ingest: Arc<Ingest>) -> store::Result<()> {
-    Arc::into_inner(ingest).expect("the writer that shared it has ended").commit()
+impl Sink for Staged {
+    fn missing(&self) -> Vec<std::ops::Range<u64>> {
+        self.ingest.missing()
+    }
+
+    fn horizon(&self) -> u64 {
+        u64::MAX
+    }
+
+    async fn take(&self, offset: u64, pieces: Vec<Bytes>) -> Result<u64> {
+        let write = Arc::clone(&self.writes).acquire_owned().await.expect("it is never closed");
+        let (ingest, note) = (Arc::clone(&self.ingest), Arc::clone(&self.note));
+        blocking(move || {
+            let written = write_and_note(&ingest, &note, offset, &pieces);
+            // Who has all the permits is the ingest's only owner.
+            drop(ingest);
+            drop(write);
+            written
+        })
+        .await
+    }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> store::Result<T> + Send + 'static) -> Result<T> {
-    Ok(tokio::task::spawn_blocking(work).await.map_err(Error::Stopped)??)
+fn write_and_note(ingest: &Ingest, note: &Mutex<Note>, offset: u64, pieces: &[Bytes]) -> Result<u64> {
+    let new = ingest.write_at(offset, pieces)?;
+    let is_due = note.lock().unwrap_or_else(PoisonError::into_inner).is_due(new);
+    if is_due {
+        ingest.record()?;
+    }
+    Ok(new)
+}
+
+impl Note {
+    /// Counts bytes, and says whether it is time to note them.
+    fn is_due(&mut self, new: u64) -> bool {
+        self.bytes += new;
+        let is_due = self.bytes >= NOTE_BYTES || self.since.elapsed() >= NOTE_AFTER;
+        if is_due {
+            *self = Self { bytes: 0, since: Instant::now() };
+        }
+        is_due
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(Error::Stopped)?
 }

@@ -24,6 +24,9 @@ pub enum Error {
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
+    /// The reader of a stream went away.
+    #[error("the reader has closed the stream")]
+    Unread,
     /// A task ended without a result.
     #[error("a download was stopped")]
     Stopped(#[source] tokio::task::JoinError),
@@ -31,12 +34,23 @@ pub enum Error {
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
     /// A blob whose connection broke again and again.
-    #[error("{name}: gave up after {attempts} attempts without progress")]
+    #[error("{name}: gave up after {attempts} attempts without progress in {spent} s")]
     Exhausted {
         /// The file.
         name: String,
         /// How many attempts brought nothing.
         attempts: u32,
+        /// The seconds they took.
+        spent: u64,
+        /// The last attempt's end.
+        #[source]
+        source: registry::Error,
+    },
+    /// A blob whose connection breaks and whose registry begins at the first byte again each time.
+    #[error("{name}: gave up because its registry breaks off and cannot resume")]
+    Unresumable {
+        /// The file.
+        name: String,
         /// The last attempt's end.
         #[source]
         source: registry::Error,
@@ -60,7 +74,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Registry(error) => error.is_transient(),
-            Self::Exhausted { .. } => true,
+            Self::Exhausted { .. } | Self::Unresumable { .. } => true,
             _ => false,
         }
     }

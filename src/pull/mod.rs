@@ -1,22 +1,33 @@
 //! The only pull: resolve, manifest, plan, blobs, commit, tag.
 //!
 //! A lease names every blob before it is looked for, so a sweep running beside us takes nothing we count on. Blobs are
-//! fetched several at once, each through the store's staged ranges, and are visible only when verified. The manifest
-//! is stored after its blobs and the name moves last: who finds a name finds everything below it.
+//! fetched several at once and each in several ranges at once, through the store's staged files, and are visible only
+//! when verified. The manifest is stored after its blobs and the name moves last: who finds a name finds everything
+//! below it.
+//!
+//! A blob's way: [`blob`] claims it in the store, [`download`] fetches it with the [`connections`] there are, range by
+//! range as [`work`] hands them out, as long as [`failures`] bears with the registry. [`stream`] sends the same
+//! downloads in order to a reader, and nothing is staged.
 
 mod blob;
+mod connections;
+mod download;
 mod error;
+mod failures;
 mod interrupt;
+mod ramp;
 mod settings;
 mod stream;
+mod work;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use self::connections::Connections;
 pub use self::error::{Error, Result};
 pub use self::interrupt::{Interrupt, Interrupter};
 pub use self::settings::Settings;
@@ -30,8 +41,8 @@ use crate::reference::Reference;
 use crate::registry::Client;
 use crate::store::{Entry, Lease, Store};
 
-/// The longest wait a registry may ask for.
-const MAX_PAUSE: std::time::Duration = std::time::Duration::from_secs(60);
+/// A blob that one request brings; those go first.
+const SMALL: u64 = 1024 * 1024;
 /// How deep indexes may nest.
 const MAX_DEPTH: usize = 4;
 
@@ -170,25 +181,30 @@ impl Session {
         mut blobs: Vec<Descriptor>,
         lease: &Arc<Lease>,
     ) -> Result<()> {
-        // The largest first: the last slot to finish then has least left to do.
-        blobs.sort_by_key(|blob| std::cmp::Reverse(blob.size));
+        let bytes = blobs.iter().map(|blob| blob.size).sum();
+        self.store.check_space(&blobs)?;
+        self.progress.planned(blobs.len(), bytes);
+        // The small ones first, as nothing waits for them then; the others as the artifact has them.
+        blobs.sort_by_key(|blob| blob.size > SMALL);
+        let connections = Connections::new(self.settings, Arc::clone(&self.progress), bytes);
+        // No more blobs at once than connections: what is begun is to be finished.
         let slots = Arc::new(Semaphore::new(self.settings.connections.max(1)));
-        // Every writer holds a sender: when all are gone, everything is on the disk.
-        let (writing, mut written) = mpsc::channel::<()>(1);
+        let (stopper, stop) = Interrupter::new();
         let mut tasks = JoinSet::new();
         for descriptor in blobs {
             let fetch = blob::Fetch {
                 session: self.clone(),
+                connections: Arc::clone(&connections),
                 reference: reference.clone(),
                 name: artifact.plan.name_of(&descriptor.digest).to_owned(),
                 lease: Arc::clone(lease),
-                writing: writing.clone(),
+                stop: stop.clone(),
                 was_resumed: AtomicBool::new(false),
                 blob: descriptor,
             };
             let slots = Arc::clone(&slots);
             tasks.spawn(async move {
-                let _slot = slots.acquire_owned().await;
+                let _slot = slots.acquire_owned().await.map_err(|_| Error::Interrupted)?;
                 fetch.run().await
             });
         }
@@ -196,10 +212,10 @@ impl Session {
             fetched = join(&mut tasks) => fetched,
             () = self.interrupt.heard() => Err(Error::Interrupted),
         };
-        // After an error or a wish to stop, what has arrived is still written and recorded.
-        tasks.shutdown().await;
-        drop(writing);
-        while written.recv().await.is_some() {}
+        // After an error or a wish to stop, what has arrived is still written and noted.
+        slots.close();
+        stopper.interrupt();
+        while tasks.join_next().await.is_some() {}
         fetched
     }
 
@@ -228,7 +244,7 @@ impl Session {
         }
         let mut verifier = blob.verifier();
         let mut bytes = Vec::new();
-        let mut body = self.client.blob(reference, blob, 0..blob.size).await?;
+        let mut body = self.client.source(reference, blob).open(&(0..blob.size)).await?;
         while let Some(chunk) = body.chunk().await? {
             verifier.update(&chunk)?;
             bytes.extend_from_slice(&chunk);
@@ -236,12 +252,6 @@ impl Session {
         verifier.finish()?;
         Ok(bytes.into())
     }
-}
-
-/// How long to wait before asking again after `attempts` in a row that brought nothing.
-fn pause(error: &crate::registry::Error, attempts: u32) -> std::time::Duration {
-    let pause = std::time::Duration::from_millis(100) * 2_u32.pow(attempts.min(8));
-    error.retry_after().map_or(pause, |asked| asked.clamp(pause, MAX_PAUSE))
 }
 
 /// Waits for all tasks, or for the first that fails.

@@ -3,23 +3,28 @@
 //! The reader checks size and digest itself and turns its end into an error when they are wrong, so that whoever reads
 //! a blob to its end has read a verified one.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Buf, Bytes};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 
-use super::{Artifact, Session};
+use super::connections::Connections;
+use super::download::{Download, Sink};
+use super::{Artifact, Error, Result, Session};
 use crate::digest::Verifier;
 use crate::manifest::Descriptor;
+use crate::ranges::Ranges;
 use crate::reference::Reference;
-use crate::registry;
 
-/// How many pieces may wait for the reader: the engine's own speed holds the registry back.
-const WAITING_PIECES: usize = 32;
-/// How many attempts in a row may bring nothing.
-const MAX_ATTEMPTS: u32 = 5;
+/// How far requests may be ahead of the reader: the most memory one blob takes. The engine's own speed holds the
+/// registry back.
+const WINDOW: u64 = 64 * 1024 * 1024;
+/// The largest request: all connections are to fit into the window.
+const CHUNK: u64 = 4 * 1024 * 1024;
 
 impl Session {
     /// Opens blobs of `artifact` one after the other; to be called on a thread that may block.
@@ -28,85 +33,161 @@ impl Session {
         reference: &Reference,
         artifact: &Artifact,
     ) -> impl FnMut(&Descriptor) -> io::Result<Box<dyn Read + Send>> + use<> {
-        let session = self.clone();
+        let mut session = self.clone();
+        session.settings.chunk = session.settings.chunk.min(CHUNK);
         let at = reference.at_digest(&artifact.descriptor.digest);
         let plan = artifact.plan.clone();
         let runtime = Handle::current();
+        let blobs = artifact.manifest.blobs();
+        let bytes = blobs.iter().map(|blob| blob.size).sum();
+        let connections = Connections::new(session.settings, Arc::clone(&session.progress), bytes);
+        session.progress.planned(blobs.len(), bytes);
         move |blob| {
             if session.store.has_blob(blob).map_err(io::Error::other)? {
                 let file = session.store.open_blob(blob).map_err(io::Error::other)?;
                 return Ok(Box::new(verified(file, blob)));
             }
-            let (sender, receiver) = mpsc::channel(WAITING_PIECES);
-            session.progress.started(blob, plan.name_of(&blob.digest), 0);
-            runtime.spawn(send(session.clone(), at.clone(), blob.clone(), sender));
+            let name = plan.name_of(&blob.digest);
+            session.progress.started(blob, name, 0);
+            let ordered = Arc::new(Ordered::new(blob.size));
+            let named = (blob, name);
+            let download = Download::new(&session, &connections, &at, named, &ordered, &ordered.changed);
+            runtime.spawn(run(download, session.clone(), Arc::clone(&ordered)));
             let (progress, digest) = (Arc::clone(&session.progress), blob.digest.clone());
-            let mut pieces = verified(Pieces { receiver, piece: Bytes::new() }, blob);
-            pieces.when_good = Some(Box::new(move || progress.finished(&digest)));
-            Ok(Box::new(pieces))
+            let mut reader = verified(Reader(ordered), blob);
+            reader.when_good = Some(Box::new(move || progress.finished(&digest)));
+            Ok(Box::new(reader))
         }
     }
 }
 
-type Piece = Result<Bytes, registry::Error>;
+async fn run(download: Download<Ordered>, session: Session, ordered: Arc<Ordered>) {
+    let ended = download.run(&session.interrupt).await;
+    ordered.state().ended = Some(ended);
+    ordered.arrived.notify_one();
+}
 
-/// Sends a blob's bytes in order, asking again from where a connection broke.
-async fn send(session: Session, reference: Reference, blob: Descriptor, pieces: mpsc::Sender<Piece>) {
-    let mut sent = 0;
-    let mut attempts = 0;
-    while sent < blob.size {
-        let before = sent;
-        let Err(error) = send_from(&session, &reference, &blob, &mut sent, &pieces).await else { continue };
-        attempts = if sent > before { 1 } else { attempts + 1 };
-        if !error.is_transient() || attempts >= MAX_ATTEMPTS {
-            // The reader may have gone already; then nobody needs to know.
-            let _ = pieces.send(Err(error)).await;
-            return;
-        }
-        tokio::time::sleep(super::pause(&error, attempts)).await;
+/// The sink that keeps what is not yet read, and no more than a window of it.
+struct Ordered {
+    size: u64,
+    state: Mutex<State>,
+    /// The reader waits for this.
+    arrived: Condvar,
+    /// The download waits for this.
+    changed: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Up to where the blob was read.
+    read: u64,
+    /// What came and was not read yet, by offset.
+    waiting: BTreeMap<u64, Bytes>,
+    present: Ranges,
+    ended: Option<Result<()>>,
+    is_closed: bool,
+}
+
+impl Ordered {
+    fn new(size: u64) -> Self {
+        let (state, changed) = (Mutex::default(), Arc::new(Notify::new()));
+        Self { size, state, arrived: Condvar::new(), changed }
     }
-}
 
-async fn send_from(
-    session: &Session,
-    reference: &Reference,
-    blob: &Descriptor,
-    sent: &mut u64,
-    pieces: &mpsc::Sender<Piece>,
-) -> Result<(), registry::Error> {
-    let mut body = session.client.blob(reference, blob, *sent..blob.size).await?;
-    let mut surplus = *sent - body.start();
-    while let Some(mut piece) = body.chunk().await? {
-        let skip = surplus.min(piece.len() as u64);
-        surplus -= skip;
-        piece.advance(usize::try_from(skip).unwrap_or(usize::MAX));
-        *sent += piece.len() as u64;
-        session.progress.advanced(&blob.digest, piece.len() as u64);
-        if pieces.send(Ok(piece)).await.is_err() {
-            *sent = blob.size;
-            return Ok(());
-        }
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    Ok(())
-}
 
-/// Reads what a task sends.
-struct Pieces {
-    receiver: mpsc::Receiver<Piece>,
-    piece: Bytes,
-}
-
-impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.piece.is_empty() {
-            match self.receiver.blocking_recv() {
-                Some(piece) => self.piece = piece.map_err(io::Error::other)?,
-                None => return Ok(0),
+    /// Waits while `offset` lies too far ahead of the reader, as it does when one stream brings all bytes in order.
+    async fn reach(&self, offset: u64) -> Result<()> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.state().is_closed {
+                return Err(Error::Unread);
             }
+            if offset < self.horizon() {
+                return Ok(());
+            }
+            changed.await;
         }
-        let length = buffer.len().min(self.piece.len());
-        self.piece.copy_to_slice(&mut buffer[..length]);
+    }
+}
+
+impl Sink for Ordered {
+    fn missing(&self) -> Vec<Range<u64>> {
+        self.state().present.gaps(&(0..self.size))
+    }
+
+    fn horizon(&self) -> u64 {
+        self.state().read.saturating_add(WINDOW)
+    }
+
+    async fn take(&self, offset: u64, pieces: Vec<Bytes>) -> Result<u64> {
+        self.reach(offset).await?;
+        let mut state = self.state();
+        let mut start = offset;
+        let mut new = 0;
+        for piece in pieces {
+            let end = start + piece.len() as u64;
+            for gap in state.present.gaps(&(start..end)) {
+                let index = |position: u64| usize::try_from(position - start).unwrap_or(piece.len());
+                state.waiting.insert(gap.start, piece.slice(index(gap.start)..index(gap.end)));
+                new += gap.end - gap.start;
+            }
+            state.present.insert(&(start..end));
+            start = end;
+        }
+        drop(state);
+        self.arrived.notify_one();
+        Ok(new)
+    }
+}
+
+/// Reads an [`Ordered`] from its first byte to its last.
+struct Reader(Arc<Ordered>);
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut state = self.0.state();
+        let mut piece = loop {
+            if let Some(piece) = state.next_piece() {
+                break piece;
+            }
+            match state.ended.take() {
+                Some(Ok(())) => return Ok(0),
+                Some(Err(error)) => return Err(io::Error::other(error)),
+                None => state = self.0.arrived.wait(state).unwrap_or_else(PoisonError::into_inner),
+            }
+        };
+        let length = buffer.len().min(piece.len());
+        piece.copy_to_slice(&mut buffer[..length]);
+        state.read += length as u64;
+        if piece.is_empty() {
+            drop(state);
+            self.0.changed.notify_waiters();
+        } else {
+            let read = state.read;
+            state.waiting.insert(read, piece);
+        }
         Ok(length)
+    }
+}
+
+impl State {
+    /// The piece the reader needs now, if it is here.
+    fn next_piece(&mut self) -> Option<Bytes> {
+        let read = self.read;
+        self.waiting.remove(&read)
+    }
+}
+
+impl Drop for Reader {
+    /// What nobody reads any more need not be fetched.
+    fn drop(&mut self) {
+        self.0.state().is_closed = true;
+        self.0.changed.notify_waiters();
     }
 }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::error::{Error, Result};
 use super::http::Response;
+use super::safe_url::SafeUrl;
 use crate::digest::Mismatch;
 use crate::manifest::Descriptor;
 
@@ -28,7 +29,7 @@ impl Body {
         let given = match response.status() {
             200 => 0..descriptor.size,
             206 => check_range(response.header("content-range").unwrap_or_default(), descriptor.size, asked)
-                .map_err(|reason| Error::protocol(url, reason))?,
+                .map_err(|reason| Error::Range { url: url.clone(), reason })?,
             status => return Err(Error::protocol(url, format!("its status is {status}"))),
         };
         match response.content_length() {
@@ -37,10 +38,15 @@ impl Body {
                 Err(Mismatch::Size { digest, size, seen: length }.into())
             }
             Some(length) if length != given.end - given.start => {
-                Err(Error::protocol(url, format!("it has {length} bytes for the range {given:?}")))
+                Err(Error::Range { url: url.clone(), reason: format!("it has {length} bytes for the range {given:?}") })
             }
             _ => Ok(Self { response, start: given.start, end: given.end, position: given.start }),
         }
+    }
+
+    /// The URL that answered.
+    pub const fn url(&self) -> &SafeUrl {
+        self.response.url()
     }
 
     /// The offset in the blob of the first byte: 0 when the registry ignored the range and sends everything.

@@ -96,6 +96,17 @@ pub enum Error {
         /// The rule, in a few words.
         reason: String,
     },
+    /// An answer to a request for a range that is not that range.
+    #[error("answer to {url} cannot be used: {reason}")]
+    Range {
+        /// The URL asked.
+        url: SafeUrl,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Another object than the one whose first bytes are here already.
+    #[error("{0} has changed while it was read")]
+    Changed(SafeUrl),
     /// A way that would give up the encryption the registry's URL has.
     #[error("{registry} leads to {url}, which is not encrypted")]
     Insecure {
@@ -191,6 +202,19 @@ impl Error {
             Self::Status(status) => matches!(status.status, 408 | 429 | 500 | 502..=504),
             _ => false,
         }
+    }
+
+    /// Whether the same bytes may come without being asked for as a range.
+    pub fn refuses_range(&self) -> bool {
+        match self {
+            Self::Range { .. } => true,
+            _ => self.status() == Some(416),
+        }
+    }
+
+    /// Whether the registry wants fewer requests for a while.
+    pub fn is_overload(&self) -> bool {
+        matches!(self.status(), Some(429 | 503))
     }
 
     /// How long the registry asks to wait before the next try.

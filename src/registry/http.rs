@@ -130,6 +130,22 @@ impl Http {
         trust: Trust,
     ) -> Result<Response> {
         let first = parse_url(url, &request.query)?;
+        self.send_from(first, request, authorization, trust).await
+    }
+
+    /// Sends a request to where an earlier one was led, without the registry's authorization.
+    pub async fn follow(&self, location: &Location, request: &Request, trust: Trust) -> Result<Response> {
+        let response = self.send_from(location.0.clone(), request, None, trust).await?;
+        Ok(Response { redirected: true, ..response })
+    }
+
+    async fn send_from(
+        &self,
+        first: Url,
+        request: &Request,
+        authorization: Option<&Authorization>,
+        trust: Trust,
+    ) -> Result<Response> {
         let mut authorization = authorization;
         let mut url = first.clone();
         for _ in 0..=MAX_REDIRECTS {
@@ -185,6 +201,8 @@ impl Http {
             .user_agent(&self.user_agent)
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
+            // Blobs come faster by several connections than by one that is shared.
+            .http1_only()
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
             .dns_resolver(Resolver)
@@ -239,6 +257,10 @@ fn cause(error: &reqwest::Error) -> Cause {
     }
 }
 
+/// A place a registry led to; its URL may carry a signature and is never shown.
+#[derive(Clone)]
+pub(super) struct Location(Url);
+
 /// An answer whose body has not been read yet.
 pub(super) struct Response {
     method: Method,
@@ -260,6 +282,21 @@ impl Response {
     /// Whether the registry itself, and not a host it led to, wants authorization.
     pub fn is_challenge(&self) -> bool {
         self.status() == 401 && !self.redirected
+    }
+
+    /// Whether a place that served before does not any more, as when its URL has expired.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.status(), 400..=407 | 409..=415 | 417..=428 | 430..=499)
+    }
+
+    /// Where the answer came from, if that is not the registry.
+    pub fn location(&self) -> Option<Location> {
+        self.redirected.then(|| Location(self.answer.url().clone()))
+    }
+
+    /// The host and port that answered.
+    pub fn host(&self) -> String {
+        shown_host(self.answer.url())
     }
 
     pub fn challenges(&self) -> Vec<Challenge> {

@@ -16,6 +16,7 @@ mod hosts;
 mod http;
 mod retry;
 mod safe_url;
+mod source;
 #[cfg(test)]
 #[path = "../../tests/it/common/registry.rs"]
 mod test_registry;
@@ -23,7 +24,6 @@ mod test_registry;
 mod tests;
 mod token;
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -34,9 +34,10 @@ pub use self::credentials::{Credential, Credentials, Error as CredentialsError, 
 pub use self::error::{Code, Error, Result, Status};
 pub use self::hosts::is_local;
 pub use self::safe_url::SafeUrl;
+pub use self::source::Source;
 
 use self::hosts::{Scheme, Schemes, Trust};
-use self::http::{Http, Method, Request, Response};
+use self::http::{Http, Location, Method, Request, Response};
 use self::token::{Authorization, Refusal, Tokens};
 use crate::digest::{Algorithm, Digest};
 use crate::manifest::{self, Descriptor};
@@ -108,21 +109,14 @@ impl Client {
         }
     }
 
-    /// Opens a blob at `range`, which lies within its size; `0..size` is the whole blob.
-    ///
-    /// A registry may send less than the range, or ignore it: [`Body::start`] and [`Body::end`] say what comes.
-    /// Nothing is sent again here, because only the reader of the body knows from where.
-    pub async fn blob(&self, reference: &Reference, descriptor: &Descriptor, range: Range<u64>) -> Result<Body> {
-        let request = Request::new(Method::Get);
-        let whole = range == (0..descriptor.size);
-        let request = if whole { request } else { request.header("range", body::header(&range)) };
-        let response = self.send(reference, &format!("blobs/{}", descriptor.digest), &request).await?;
-        let found = response.success().await;
-        Body::new(
-            found.map_err(|error| not_found(&reference.at_digest(&descriptor.digest), error))?,
-            descriptor,
-            &range,
-        )
+    /// A blob of the reference's repository, to be read in one piece or in several at once.
+    pub fn source(&self, reference: &Reference, blob: &Descriptor) -> Source {
+        Source::new(self.clone(), reference.clone(), blob.clone())
+    }
+
+    /// Asks a place the registry led to before.
+    async fn follow(&self, location: &Location, reference: &Reference, request: &Request) -> Result<Response> {
+        self.0.http.follow(location, request, self.trust(reference)).await
     }
 
     async fn fetch_manifest(&self, reference: &Reference) -> Result<RawManifest> {

@@ -43,6 +43,19 @@ impl Store {
         self.claim(lease, blob, Hold::attempt)
     }
 
+    /// An error if there is no room for those of `blobs` that are not here, counting what is staged of them.
+    pub fn check_space(&self, blobs: &[Descriptor]) -> Result<()> {
+        let mut needed = 0_u64;
+        for blob in blobs {
+            if !self.has_blob(blob)? {
+                let staged = fs::metadata(self.ingest_path(&blob.digest).join("data"));
+                let allocated = staged.map_or(0, |data| data.blocks().saturating_mul(512));
+                needed = needed.saturating_add(blob.size.saturating_sub(allocated));
+            }
+        }
+        durable::check_space(self.root(), needed, 0)
+    }
+
     /// Puts a small blob into the store, by the same way as a fetched one.
     pub fn put_blob(&self, lease: &Lease, bytes: &[u8], digest: &Digest) -> Result<()> {
         let actual = Digest::of(digest.algorithm(), bytes);
@@ -53,7 +66,7 @@ impl Store {
             Claim::Present => Ok(()),
             Claim::Fetch(mut ingest) => {
                 ingest.discard()?;
-                ingest.write_at(0, bytes)?;
+                ingest.write_at(0, &[bytes])?;
                 ingest.commit()
             }
         }

@@ -1,7 +1,7 @@
 //! One blob being written: staged bytes, the record of which are there, and the commit.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -10,16 +10,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::claim::Hold;
 use super::error::{At, Error, Result};
 use super::lease::Lease;
-use super::ranges::{self, Ranges};
-use super::{Store, durable};
+use super::{Store, durable, record};
 use crate::digest::{Mismatch, Verifier};
 use crate::manifest::Descriptor;
+use crate::ranges::Ranges;
 
 /// How much is read back at once to be hashed.
 const READ_BACK: usize = 256 * 1024;
 
 /// How many bytes are read back and hashed for each byte written, while bytes that are there wait for it.
 const CATCH_UP: u64 = 4;
+
+/// How many slices one call writes: Linux's limit.
+const MAX_SLICES: usize = 1024;
 
 /// The right to write one blob, and what is there of it.
 ///
@@ -59,29 +62,28 @@ impl std::fmt::Debug for State {
     }
 }
 
-#[derive(Debug)]
+/// What is noted durably; a small blob is over before there is anything to note, and never gets a file for it.
+#[derive(Debug, Default)]
 struct Record {
-    file: File,
+    file: Option<File>,
     recorded: Ranges,
 }
 
 impl Ingest {
     /// Opens what an earlier holder left, or begins; an error if there is no room for the blob.
     pub(super) fn open(store: &Store, lease: &Lease, blob: &Descriptor, hold: Hold) -> Result<Self> {
-        let (data_path, record_path) = (hold.directory().join("data"), hold.directory().join("ranges"));
-        let written = earlier(&data_path, &record_path, blob)?;
+        let data_path = hold.directory().join("data");
+        let (written, has_record) = earlier(&data_path, &hold.directory().join("ranges"), blob)?;
         // The record is made to agree with the data first: data that grows again must not bring old lines to life.
-        durable::replace(&record_path, &hold.directory().join(".ranges.tmp"), written.to_record(blob).as_bytes())?;
+        let file = if has_record { Some(begin_record(&hold, &written, blob)?) } else { None };
         let data = durable::open_or_create(&data_path)?;
-        durable::sync_dir(hold.directory())?;
-        let record = File::options().append(true).open(&record_path).at(&record_path)?;
         Ok(Self {
             store: store.clone(),
             blob: blob.clone(),
             data,
             data_path,
             is_allocated: Mutex::default(),
-            record: Mutex::new(Record { file: record, recorded: written.clone() }),
+            record: Mutex::new(Record { file, recorded: written.clone() }),
             state: Mutex::new(State { claimed: written.clone(), written, ..State::default() }),
             is_over: false,
             hold,
@@ -104,11 +106,13 @@ impl Ingest {
         self.state().written.total()
     }
 
-    /// Writes `bytes` at `offset`; callable from several threads at once.
+    /// Writes `pieces`, one behind the other, at `offset`; callable from several threads at once. Returns how many
+    /// bytes are new.
     ///
     /// Bytes that are written already stay as they are. A byte beyond the blob's size is an error at once.
-    pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
-        let range = self.range(offset, bytes.len())?;
+    pub fn write_at(&self, offset: u64, pieces: &[impl AsRef<[u8]>]) -> Result<u64> {
+        let length: usize = pieces.iter().map(|piece| piece.as_ref().len()).sum();
+        let range = self.range(offset, length)?;
         self.allocate()?;
         let gaps = {
             let mut state = self.state();
@@ -117,16 +121,17 @@ impl Ingest {
             gaps
         };
         for (index, gap) in gaps.iter().enumerate() {
-            let written = self.data.write_all_at(slice(bytes, offset, gap), gap.start);
+            let written = write_all_at(&self.data, gap.start, slices(pieces, offset, gap));
             let mut state = self.state();
             if written.is_err() {
                 gaps[index..].iter().for_each(|gap| state.claimed.remove(gap));
                 let needed = self.blob.size - state.written.total();
-                return written.at_needing(&self.data_path, needed);
+                return written.map(|()| 0).at_needing(&self.data_path, needed);
             }
             state.written.insert(gap);
         }
-        self.hash_along(offset, bytes, &gaps)
+        self.hash_along(offset, pieces, &gaps)?;
+        Ok(gaps.iter().map(|gap| gap.end - gap.start).sum())
     }
 
     /// Reserves the blob's blocks, once there is a byte for them: a size is only the word of whoever wrote the manifest.
@@ -141,7 +146,8 @@ impl Ingest {
 
     /// Notes durably what is written so far, for whoever goes on after a crash.
     ///
-    /// The data reaches the disk before the note does. Each call costs two flushes: every 16 MiB or so is enough.
+    /// The data reaches the disk before the note is made, so the note needs no flush of its own: one that is lost costs
+    /// time and tells no lie. Each call costs a flush of the data: every 64 MiB or second is enough.
     pub fn record(&self) -> Result<()> {
         let written = self.state().written.clone();
         self.data.sync_data().at_needing(&self.data_path, self.blob.size)?;
@@ -150,20 +156,20 @@ impl Ingest {
         if new.is_empty() {
             return Ok(());
         }
-        let lines = ranges::to_lines(&new);
-        record.file.write_all(lines.as_bytes()).at_needing(&self.data_path, lines.len() as u64)?;
-        record.file.sync_data().at(&self.data_path)?;
+        if record.file.is_none() {
+            record.file = Some(begin_record(&self.hold, &Ranges::default(), &self.blob)?);
+        }
+        let lines = record::to_lines(&new);
+        let file = record.file.as_mut().expect("it was made just now");
+        file.write_all(lines.as_bytes()).at_needing(&self.data_path, lines.len() as u64)?;
         new.iter().for_each(|range| record.recorded.insert(range));
         Ok(())
     }
 
     /// Forgets everything written so far.
     pub fn discard(&mut self) -> Result<()> {
-        let directory = self.hold.directory();
-        let (path, temporary) = (directory.join("ranges"), directory.join(".ranges.tmp"));
-        durable::replace(&path, &temporary, Ranges::default().to_record(&self.blob).as_bytes())?;
-        let file = File::options().append(true).open(&path).at(&path)?;
-        self.record = Mutex::new(Record { file, recorded: Ranges::default() });
+        let file = begin_record(&self.hold, &Ranges::default(), &self.blob)?;
+        self.record = Mutex::new(Record { file: Some(file), recorded: Ranges::default() });
         self.state = Mutex::default();
         Ok(())
     }
@@ -196,13 +202,16 @@ impl Ingest {
     }
 
     /// Hashes the bytes just written if they are next in order, then some of those that waited for them.
-    fn hash_along(&self, offset: u64, bytes: &[u8], gaps: &[Range<u64>]) -> Result<()> {
+    fn hash_along(&self, offset: u64, pieces: &[impl AsRef<[u8]>], gaps: &[Range<u64>]) -> Result<()> {
         let Some(mut verifier) = self.take_verifier() else { return Ok(()) };
         if let Some(gap) = gaps.iter().find(|gap| gap.contains(&verifier.seen())) {
-            verifier.update(slice(bytes, offset, &(verifier.seen()..gap.end)))?;
+            for slice in slices(pieces, offset, &(verifier.seen()..gap.end)) {
+                verifier.update(&slice)?;
+            }
         }
+        let length: u64 = gaps.iter().map(|gap| gap.end - gap.start).sum();
         let end = self.state().written.end_after(verifier.seen());
-        let budget = verifier.seen().saturating_add(CATCH_UP.saturating_mul(bytes.len() as u64));
+        let budget = verifier.seen().saturating_add(CATCH_UP.saturating_mul(length));
         self.read_back(&mut verifier, end.min(budget))?;
         let mut state = self.state();
         state.verifier = Some(verifier);
@@ -252,8 +261,15 @@ impl Drop for Ingest {
     }
 }
 
-/// What an earlier holder left of `blob`, made writable; an error if there is no room for the rest.
-fn earlier(data_path: &Path, record_path: &Path, blob: &Descriptor) -> Result<Ranges> {
+/// Writes a record anew and opens it for more lines.
+fn begin_record(hold: &Hold, ranges: &Ranges, blob: &Descriptor) -> Result<File> {
+    let (path, temporary) = (hold.directory().join("ranges"), hold.directory().join(".ranges.tmp"));
+    durable::replace(&path, &temporary, record::to_text(ranges, blob).as_bytes())?;
+    File::options().append(true).open(&path).at(&path)
+}
+
+/// What an earlier holder left of `blob`, made writable, and whether there is a record; an error if there is no room.
+fn earlier(data_path: &Path, record_path: &Path, blob: &Descriptor) -> Result<(Ranges, bool)> {
     let data = match fs::metadata(data_path) {
         Ok(metadata) => Some(metadata),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -261,15 +277,43 @@ fn earlier(data_path: &Path, record_path: &Path, blob: &Descriptor) -> Result<Ra
     };
     let allocated = data.as_ref().map_or(0, |data| data.blocks().saturating_mul(512));
     durable::check_space(record_path.parent().unwrap_or(record_path), blob.size, allocated)?;
-    let Some(data) = data else { return Ok(Ranges::default()) };
+    let record = durable::read_if_present(record_path)?;
+    let has_record = record.is_some();
+    let Some(data) = data else { return Ok((Ranges::default(), has_record)) };
     // A crash just before the rename leaves data that only root may open for writing.
     fs::set_permissions(data_path, Permissions::from_mode(durable::WRITABLE)).at(data_path)?;
-    let text = durable::read_if_present(record_path)?.unwrap_or_default();
-    Ok(Ranges::from_record(&String::from_utf8_lossy(&text), blob, data.len()))
+    let text = record.unwrap_or_default();
+    Ok((record::from_text(&String::from_utf8_lossy(&text), blob, data.len()), has_record))
 }
 
-/// The part of `bytes`, which begin at `offset`, that lies in `range`.
-fn slice<'a>(bytes: &'a [u8], offset: u64, range: &Range<u64>) -> &'a [u8] {
-    let index = |position: u64| usize::try_from(position - offset).unwrap_or(bytes.len());
-    &bytes[index(range.start)..index(range.end)]
+/// The part in `range` of `pieces`, which lie one behind the other from `offset` on.
+fn slices<'a>(pieces: &'a [impl AsRef<[u8]>], offset: u64, range: &Range<u64>) -> Vec<IoSlice<'a>> {
+    let mut start = offset;
+    let mut slices = Vec::with_capacity(pieces.len());
+    for piece in pieces.iter().map(AsRef::as_ref) {
+        let index = |position: u64| {
+            usize::try_from(position.saturating_sub(start)).map_or(piece.len(), |at| at.min(piece.len()))
+        };
+        let slice = &piece[index(range.start)..index(range.end)];
+        if !slice.is_empty() {
+            slices.push(IoSlice::new(slice));
+        }
+        start += piece.len() as u64;
+    }
+    slices
+}
+
+/// Writes all slices with as few calls as the system allows; small writes cost several times the processor time.
+fn write_all_at(file: &File, mut offset: u64, mut slices: Vec<IoSlice<'_>>) -> io::Result<()> {
+    let mut rest = slices.as_mut_slice();
+    while !rest.is_empty() {
+        let count = rest.len().min(MAX_SLICES);
+        let written = rustix::io::retry_on_intr(|| rustix::io::pwritev(file, &rest[..count], offset))?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        offset += written as u64;
+        IoSlice::advance_slices(&mut rest, written);
+    }
+    Ok(())
 }

@@ -57,7 +57,7 @@ mod layout;
 mod lease;
 mod lock;
 mod plan;
-mod ranges;
+mod record;
 mod snapshot;
 #[cfg(test)]
 #[allow(clippy::single_range_in_vec_init, reason = "a list of one range is what is meant")]

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of `src/` with its level; a module may use its own and lower levels, and what [`SIDEWAYS`] adds.
-const LEVELS: [(&str, u8); 19] = [
+const LEVELS: [(&str, u8); 20] = [
     ("digest", 0),
     ("listing", 0),
     ("manifest", 0),
     ("media", 0),
     ("mount", 0),
     ("progress", 0),
+    ("ranges", 0),
     ("reference", 0),
     ("config", 1),
     ("engine", 1),

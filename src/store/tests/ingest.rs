@@ -16,7 +16,7 @@ fn whole(ingest: &Ingest, bytes: &[u8]) {
 
 fn write(ingest: &Ingest, bytes: &[u8], range: Range<u64>) {
     let slice = &bytes[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()];
-    ingest.write_at(range.start, slice).unwrap();
+    ingest.write_at(range.start, &[slice]).unwrap();
 }
 
 #[test]
@@ -63,8 +63,8 @@ fn bytes_written_over_others_cannot_reach_a_commit() {
     let fixture = Fixture::new();
     let bytes = content(3, 1000);
     let ingest = fixture.fetch(&describe(&bytes));
-    ingest.write_at(0, &bytes).unwrap();
-    ingest.write_at(0, &content(4, 1000)).unwrap();
+    ingest.write_at(0, &[&bytes]).unwrap();
+    ingest.write_at(0, &[&content(4, 1000)]).unwrap();
     ingest.commit().unwrap();
     assert_eq!(fs::read(fixture.store.blob_path(&Digest::sha256(&bytes))).unwrap(), bytes);
 }
@@ -146,7 +146,7 @@ fn a_record_about_another_size_is_thrown_away() {
     let liar = Descriptor { size: 2 * blob.size, ..blob.clone() };
     let ingest = fixture.fetch(&liar);
     write(&ingest, &bytes, 0..LENGTH as u64);
-    ingest.write_at(2 * blob.size - 1, b"x").unwrap();
+    ingest.write_at(2 * blob.size - 1, &[b"x"]).unwrap();
     ingest.record().unwrap();
     drop(ingest);
     let ingest = fixture.fetch(&blob);
@@ -205,8 +205,8 @@ fn an_incomplete_blob_is_not_committed_and_stays() {
 fn a_byte_beyond_the_size_is_refused_at_once() {
     let fixture = Fixture::new();
     let ingest = fixture.fetch(&describe(b"hello"));
-    assert!(matches!(ingest.write_at(3, b"low"), Err(Error::Mismatch(Mismatch::Size { seen: 6, .. }))));
-    assert!(matches!(ingest.write_at(u64::MAX, b"low"), Err(Error::Mismatch(_))));
+    assert!(matches!(ingest.write_at(3, &[b"low"]), Err(Error::Mismatch(Mismatch::Size { seen: 6, .. }))));
+    assert!(matches!(ingest.write_at(u64::MAX, &[b"low"]), Err(Error::Mismatch(_))));
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn a_discarded_ingest_starts_from_nothing() {
     let fixture = Fixture::new();
     let bytes = content(13, 1000);
     let mut ingest = fixture.fetch(&describe(&bytes));
-    ingest.write_at(0, &content(14, 1000)).unwrap();
+    ingest.write_at(0, &[&content(14, 1000)]).unwrap();
     ingest.record().unwrap();
     ingest.discard().unwrap();
     assert_eq!(ingest.present(), 0);
@@ -324,7 +324,7 @@ fn a_crash_just_before_the_rename_is_a_complete_ingest() {
     let fixture = Fixture::new();
     let blob = describe(b"hello");
     let ingest = fixture.fetch(&blob);
-    ingest.write_at(0, b"hello").unwrap();
+    ingest.write_at(0, &[b"hello"]).unwrap();
     ingest.record().unwrap();
     drop(ingest);
     let data = fixture.store.ingest_path(&blob.digest).join("data");
@@ -351,12 +351,12 @@ fn a_blob_of_which_nothing_comes_takes_no_room() {
     let allocated = || fs::metadata(&data).unwrap().blocks() * 512;
     let ingest = fixture.fetch(&blob);
     assert!(allocated() < 1 << 20, "{}", allocated());
-    ingest.write_at(1000, b"x").unwrap();
+    ingest.write_at(1000, &[b"x"]).unwrap();
     assert!(allocated() >= 64 << 20, "{}", allocated());
     drop(ingest);
     assert!(is_empty(&fixture.store.root().join("ingest")), "nothing was recorded");
     let ingest = fixture.fetch(&blob);
-    ingest.write_at(1000, b"x").unwrap();
+    ingest.write_at(1000, &[b"x"]).unwrap();
     ingest.record().unwrap();
     drop(ingest);
     assert_eq!(fixture.fetch(&blob).present(), 1);

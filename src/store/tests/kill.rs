@@ -28,7 +28,7 @@ fn child() {
         // Out of order, so that the data has holes.
         for index in (0..LENGTH / CHUNK).rev().step_by(2).chain((0..LENGTH / CHUNK).step_by(2)) {
             let start = index * CHUNK;
-            ingest.write_at(start as u64, &bytes[start..start + CHUNK]).unwrap();
+            ingest.write_at(start as u64, &[&bytes[start..start + CHUNK]]).unwrap();
             ingest.record().unwrap();
         }
         ingest.commit().unwrap();

@@ -1,0 +1,148 @@
+//! The connections of a pull: one budget over all blobs, which finds its own size.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::sync::Semaphore;
+use tokio::time::MissedTickBehavior;
+
+use super::Settings;
+use super::ramp::{Ramp, TICK};
+use crate::progress::Progress;
+
+/// The smallest range worth a request of its own, unless the settings ask for less.
+const MIN_CHUNK: u64 = 4 * 1024 * 1024;
+
+/// How many connections are open, how many may be, and what they bring.
+pub(super) struct Connections {
+    settings: Settings,
+    progress: Arc<dyn Progress>,
+    free: Semaphore,
+    level: Mutex<Level>,
+    open: AtomicUsize,
+    /// Bytes that came since the last look.
+    received: AtomicU64,
+    /// Bytes that did not come yet, of all blobs.
+    left: AtomicU64,
+    /// Whether the registry has answered a range with that range.
+    serves_ranges: AtomicBool,
+}
+
+/// How many slots there are and how many there should be.
+struct Level {
+    ramp: Ramp,
+    granted: usize,
+    wanted: usize,
+}
+
+/// The right to one connection, until it is dropped.
+pub(super) struct Slot(Arc<Connections>);
+
+impl Connections {
+    /// A budget for blobs of `bytes` in all; to be called within a runtime.
+    pub fn new(settings: Settings, progress: Arc<dyn Progress>, bytes: u64) -> Arc<Self> {
+        let ramp = Ramp::new(settings.connections);
+        let granted = ramp.level();
+        let connections = Arc::new(Self {
+            settings,
+            progress,
+            free: Semaphore::new(granted),
+            level: Mutex::new(Level { ramp, granted, wanted: granted }),
+            open: AtomicUsize::new(0),
+            received: AtomicU64::new(0),
+            left: AtomicU64::new(bytes),
+            serves_ranges: AtomicBool::new(false),
+        });
+        tokio::spawn(adapt(Arc::downgrade(&connections)));
+        connections
+    }
+
+    /// Waits for a free connection, first come first served.
+    pub async fn slot(self: &Arc<Self>) -> Slot {
+        self.free.acquire().await.expect("it is never closed").forget();
+        self.progress.connections(self.open.fetch_add(1, Ordering::Relaxed) + 1);
+        Slot(Arc::clone(self))
+    }
+
+    /// Notes bytes that came.
+    pub fn received(&self, bytes: u64) {
+        self.received.fetch_add(bytes, Ordering::Relaxed);
+        self.settle(bytes);
+    }
+
+    /// Takes bytes that need not come off what is left.
+    pub fn settle(&self, bytes: u64) {
+        let _ = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(bytes)));
+    }
+
+    /// How many bytes the next request is to ask for: large ones, and smaller ones towards the end, so that all
+    /// connections end at the same time.
+    pub fn chunk(&self) -> u64 {
+        let share = self.left.load(Ordering::Relaxed) / (2 * self.settings.connections.max(1) as u64);
+        share.clamp(MIN_CHUNK.min(self.settings.chunk), self.settings.chunk)
+    }
+
+    /// Whether the registry is known to answer ranges with ranges.
+    pub fn serves_ranges(&self) -> bool {
+        self.serves_ranges.load(Ordering::Relaxed)
+    }
+
+    /// Remembers for further blobs that it does.
+    pub fn learn_ranges(&self) {
+        self.serves_ranges.store(true, Ordering::Relaxed);
+    }
+
+    /// The registry has had enough: half as many connections from now on.
+    pub fn back_off(&self) {
+        let mut level = self.level();
+        let wanted = level.ramp.back_off();
+        self.grant(&mut level, wanted);
+    }
+
+    fn tick(&self) {
+        let received = self.received.swap(0, Ordering::Relaxed);
+        let mut level = self.level();
+        let is_full = self.open.load(Ordering::Relaxed) >= level.granted;
+        let wanted = level.ramp.tick(received, is_full);
+        self.grant(&mut level, wanted);
+    }
+
+    fn grant(&self, level: &mut Level, wanted: usize) {
+        level.wanted = wanted;
+        if wanted > level.granted {
+            self.free.add_permits(wanted - level.granted);
+            level.granted = wanted;
+        } else {
+            // Those in use follow when they are given back.
+            level.granted -= self.free.forget_permits(level.granted - wanted);
+        }
+    }
+
+    fn level(&self) -> MutexGuard<'_, Level> {
+        self.level.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let connections = &self.0;
+        connections.progress.connections(connections.open.fetch_sub(1, Ordering::Relaxed) - 1);
+        let mut level = connections.level();
+        if level.granted > level.wanted {
+            level.granted -= 1;
+        } else {
+            connections.free.add_permits(1);
+        }
+    }
+}
+
+/// Looks at what the connections bring until nobody uses them any more.
+async fn adapt(connections: Weak<Connections>) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let Some(connections) = connections.upgrade() else { return };
+        connections.tick();
+    }
+}

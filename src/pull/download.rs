@@ -1,0 +1,289 @@
+//! The bytes of one blob: several connections fetch ranges of it at once, and a sink takes them.
+//!
+//! Each worker asks for the next range, hands what comes to the sink and tells how it ended; what is next is decided
+//! in [`super::work`], when to give up in [`super::failures`], and how many connections there are in
+//! [`super::connections`].
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::connections::Connections;
+use super::failures::{Failures, Verdict};
+use super::work::{Mode, Part, Step, Work};
+use super::{Error, Interrupt, Result, Session, join};
+use crate::cause::one_line;
+use crate::manifest::Descriptor;
+use crate::reference::Reference;
+use crate::registry::{self, Body, Cause, Source};
+
+/// How many bytes are gathered for the sink; smaller writes cost twice the processor time.
+const BATCH_BYTES: usize = 512 * 1024;
+/// How often a connection with nothing to do looks whether another one is slow.
+const LOOK: Duration = Duration::from_millis(500);
+/// An answer may take so many times longer to begin than to go on.
+const BEGIN: u32 = 4;
+/// A wait as long as this is worth a word to the user.
+const LONG_WAIT: Duration = Duration::from_secs(5);
+
+/// Takes the bytes of one blob, in any order.
+pub(super) trait Sink: Send + Sync + 'static {
+    /// The bytes that were not taken yet, in ascending order.
+    fn missing(&self) -> Vec<std::ops::Range<u64>>;
+
+    /// Up to where bytes may be asked for now.
+    fn horizon(&self) -> u64;
+
+    /// Takes pieces that lie one behind the other from `offset` on, and says how many bytes were new.
+    fn take(&self, offset: u64, pieces: Vec<Bytes>) -> impl Future<Output = Result<u64>> + Send;
+}
+
+/// One blob on its way into a sink.
+pub(super) struct Download<S> {
+    session: Session,
+    connections: Arc<Connections>,
+    registry: String,
+    source: Source,
+    blob: Descriptor,
+    name: String,
+    sink: Arc<S>,
+    /// Told when there may be something to do for a worker that had nothing to do.
+    changed: Arc<Notify>,
+    state: Mutex<State>,
+}
+
+struct State {
+    work: Work,
+    failures: Failures,
+    /// No request is sent before this.
+    not_before: Instant,
+    /// Bytes that came twice.
+    wasted: u64,
+}
+
+/// Some bytes of an answer, and how it ended if it has.
+struct Batch {
+    offset: u64,
+    length: u64,
+    pieces: Vec<Bytes>,
+    end: Option<Result<(), registry::Error>>,
+}
+
+impl<S: Sink> Download<S> {
+    /// Prepares to fetch what `sink` does not have; it tells `changed` when its horizon has moved.
+    pub fn new(
+        session: &Session,
+        connections: &Arc<Connections>,
+        reference: &Reference,
+        (blob, name): (&Descriptor, &str),
+        sink: &Arc<S>,
+        changed: &Arc<Notify>,
+    ) -> Self {
+        let mode = if connections.serves_ranges() { Mode::Ranges } else { Mode::Probe };
+        let work = Work::new(blob.size, mode, sink.missing());
+        Self {
+            session: session.clone(),
+            connections: Arc::clone(connections),
+            registry: reference.registry().to_owned(),
+            source: session.client.source(reference, blob),
+            blob: blob.clone(),
+            name: name.to_owned(),
+            sink: Arc::clone(sink),
+            changed: Arc::clone(changed),
+            state: Mutex::new(State { work, failures: Failures::default(), not_before: Instant::now(), wasted: 0 }),
+        }
+    }
+
+    /// Uses one connection and no ranges where nothing is here yet.
+    pub fn in_one_stream(mut self) -> Self {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        state.work = Work::new(self.blob.size, Mode::OneStream, self.sink.missing());
+        self
+    }
+
+    /// Fetches; nothing is under way any more when this returns, but for what the sink has been given.
+    pub async fn run(self, stop: &Interrupt) -> Result<()> {
+        let missing: u64 = self.sink.missing().iter().map(|range| range.end - range.start).sum();
+        let useful = missing.div_ceil(self.connections.chunk().max(1)).max(1);
+        let count = self.session.settings.connections.clamp(1, usize::try_from(useful).unwrap_or(usize::MAX));
+        let this = Arc::new(self);
+        let mut workers = JoinSet::new();
+        for _ in 0..count {
+            workers.spawn(Arc::clone(&this).work());
+        }
+        let ended = tokio::select! {
+            ended = join(&mut workers) => ended,
+            () = stop.heard() => Err(Error::Interrupted),
+        };
+        workers.shutdown().await;
+        ended
+    }
+
+    async fn work(self: Arc<Self>) -> Result<()> {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let slot = self.connections.slot().await;
+            match self.next() {
+                Step::Done => return Ok(()),
+                Step::Wait => {
+                    drop(slot);
+                    let pause = self.state().not_before.saturating_duration_since(Instant::now());
+                    let _ = timeout(if pause.is_zero() { LOOK } else { pause }, changed).await;
+                }
+                Step::Ask(part) => {
+                    let fetched = tokio::select! {
+                        fetched = self.fetch(&part) => fetched,
+                        () = part.taken.notified() => Ok(()),
+                    };
+                    drop(slot);
+                    self.settle(&part, fetched)?;
+                    self.changed.notify_waiters();
+                }
+            }
+        }
+    }
+
+    fn next(&self) -> Step {
+        let now = Instant::now();
+        let mut state = self.state();
+        if now < state.not_before {
+            return Step::Wait;
+        }
+        let round = state.failures.round();
+        state.work.next(self.connections.chunk(), self.sink.horizon(), round, now)
+    }
+
+    async fn fetch(&self, part: &Part) -> Result<()> {
+        let mut body = self.open(part).await?;
+        let start = body.start();
+        let mut batch = self.gather(&mut body, start, part).await;
+        loop {
+            let (offset, length, end) = (batch.offset, batch.length, batch.end.take());
+            let taken = self.take(part, offset, length, batch.pieces);
+            if let Some(end) = end {
+                taken.await?;
+                return Ok(end?);
+            }
+            // The next bytes are received while these are written.
+            let (taken, next) = tokio::join!(taken, self.gather(&mut body, offset + length, part));
+            taken?;
+            batch = next;
+        }
+    }
+
+    /// Asks for the part, and for a registry that sends everything instead sees whether that is of use.
+    async fn open(&self, part: &Part) -> Result<Body> {
+        let asked = if part.mode == Mode::Whole { 0..self.blob.size } else { part.start..part.end() };
+        let patience = self.session.settings.stall * BEGIN;
+        let body = match timeout(patience, self.source.open(&asked)).await {
+            Ok(body) => body?,
+            Err(_) => {
+                let (host, source) = (self.registry.clone(), Cause::Timeout(patience));
+                return Err(registry::Error::Unreachable { host, source }.into());
+            }
+        };
+        if body.start() >= asked.start && body.end() <= asked.end {
+            if asked != (0..self.blob.size) {
+                self.state().work.serves_ranges();
+                self.connections.learn_ranges();
+                self.changed.notify_waiters();
+            }
+            return Ok(body);
+        }
+        if part.mode == Mode::Ranges {
+            let reason = format!("it is everything, asked were {asked:?}");
+            return Err(registry::Error::Range { url: body.url().clone(), reason }.into());
+        }
+        tracing::info!(blob = %self.blob.digest, url = %body.url(), "ranges are ignored, using one stream");
+        self.state().work.refused(part);
+        part.extend(self.blob.size);
+        Ok(body)
+    }
+
+    /// Receives from `offset` on until there is enough for the sink, or until the part or the answer ends.
+    async fn gather(&self, body: &mut Body, offset: u64, part: &Part) -> Batch {
+        let mut batch = Batch { offset, length: 0, pieces: Vec::new(), end: None };
+        let mut length = 0;
+        while length < BATCH_BYTES && batch.end.is_none() {
+            match timeout(self.session.settings.stall, body.chunk()).await {
+                Ok(Ok(Some(mut piece))) => {
+                    let wanted = part.end().saturating_sub(offset + batch.length);
+                    piece.truncate(usize::try_from(wanted).unwrap_or(usize::MAX));
+                    length += piece.len();
+                    batch.length += piece.len() as u64;
+                    self.connections.received(piece.len() as u64);
+                    batch.pieces.push(piece);
+                    // What ends together with the answer is read to the answer's end, so that its connection is kept.
+                    let is_cut = offset + batch.length >= part.end() && body.end() > part.end();
+                    batch.end = is_cut.then_some(Ok(()));
+                }
+                Ok(Ok(None)) => batch.end = Some(Ok(())),
+                Ok(Err(error)) => batch.end = Some(Err(error)),
+                Err(_) => {
+                    let source = Cause::Timeout(self.session.settings.stall);
+                    batch.end = Some(Err(registry::Error::Interrupted { url: body.url().clone(), source }));
+                }
+            }
+        }
+        batch
+    }
+
+    async fn take(&self, part: &Part, offset: u64, length: u64, pieces: Vec<Bytes>) -> Result<()> {
+        if length == 0 {
+            return Ok(());
+        }
+        let new = self.sink.take(offset, pieces).await?;
+        part.advance(offset + length);
+        self.session.progress.advanced(&self.blob.digest, new);
+        self.state().wasted += length - new;
+        Ok(())
+    }
+
+    /// Notes how a part ended; an error is one that ends the download.
+    fn settle(&self, part: &Arc<Part>, fetched: Result<()>) -> Result<()> {
+        let (missing, now) = (self.sink.missing(), Instant::now());
+        let absent: u64 = missing.iter().map(|range| range.end - range.start).sum();
+        let mut state = self.state();
+        state.work.end(part, missing, now);
+        let error = match fetched {
+            Err(Error::Registry(error)) if error.is_transient() || error.refuses_range() => error,
+            other => return other,
+        };
+        if error.refuses_range() {
+            state.work.refused(part);
+        }
+        if error.is_overload() {
+            self.connections.back_off();
+        }
+        tracing::info!(blob = %self.blob.digest, %error, "asking again");
+        let verdict = state.failures.note(&error, part.round, self.blob.size - absent, now, &self.session.settings);
+        match verdict {
+            // A registry that cannot resume and breaks off again and again would be read for ever.
+            Verdict::Wait(_) | Verdict::Again if state.wasted > self.blob.size => {
+                Err(Error::Unresumable { name: self.name.clone(), source: error })
+            }
+            Verdict::Again => Ok(()),
+            Verdict::Wait(pause) => {
+                state.not_before = now + pause;
+                if pause >= LONG_WAIT {
+                    let (name, seconds) = (&self.name, pause.as_secs());
+                    self.session.progress.note(&format!("{name}: {}; asking again in {seconds} s", one_line(&error)));
+                }
+                Ok(())
+            }
+            Verdict::GiveUp(attempts, spent) => {
+                Err(Error::Exhausted { name: self.name.clone(), attempts, spent: spent.as_secs(), source: error })
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

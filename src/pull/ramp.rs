@@ -1,0 +1,134 @@
+//! How many connections bring the most. Pure: it is told what came, and says how many there should be.
+//!
+//! A link that is limited per connection, by a server's own limit or by the time of a round trip, gets faster with each
+//! one; a link that is full, or a machine that is busy, does not, and then fewer are kinder to both. So the number is
+//! doubled while that makes the bytes come faster, taken back where it does not, and tried again after a while.
+
+use std::time::Duration;
+
+/// How often the bytes that came are looked at.
+pub(super) const TICK: Duration = Duration::from_millis(50);
+/// How many connections a pull begins with.
+const START: usize = 4;
+/// How much faster twice the connections must be.
+const GROWTH: f64 = 1.25;
+/// How many ticks further connections are given to show it: some round trips.
+const TRIAL: u32 = 10;
+/// How many ticks pass before more are tried again.
+const REST: u32 = 100;
+
+/// Finds the number of connections.
+pub(super) struct Ramp {
+    max: usize,
+    level: usize,
+    /// Bytes a tick, before the last step up.
+    before: f64,
+    /// Bytes a tick now, the last ticks counting most.
+    now: f64,
+    /// Ticks on this level.
+    ticks: u32,
+    /// Whether the level has shown its worth.
+    is_settled: bool,
+}
+
+impl Ramp {
+    /// Begins with a few connections, never more than `max`.
+    pub fn new(max: usize) -> Self {
+        let max = max.max(1);
+        Self { max, level: START.min(max), before: 0.0, now: 0.0, ticks: 0, is_settled: true }
+    }
+
+    /// How many connections there should be.
+    pub const fn level(&self) -> usize {
+        self.level
+    }
+
+    /// Takes the bytes of one tick; `is_full` says that all connections there may be were in use.
+    pub fn tick(&mut self, bytes: u64, is_full: bool) -> usize {
+        // The bytes of one tick are a small number, far from where f64 is not exact.
+        #[allow(clippy::cast_precision_loss)]
+        let bytes = bytes as f64;
+        self.now = if self.now == 0.0 { bytes } else { (self.now + bytes) / 2.0 };
+        if self.now == 0.0 || !is_full {
+            return self.level;
+        }
+        self.ticks += 1;
+        if !self.is_settled && self.now > self.before * GROWTH {
+            self.is_settled = true;
+        }
+        let rest = if self.before == 0.0 || self.now > self.before * GROWTH { 2 } else { REST };
+        if self.is_settled && self.ticks >= rest {
+            self.step_up();
+        } else if !self.is_settled && self.ticks >= TRIAL {
+            self.step_down();
+        }
+        self.level
+    }
+
+    /// Halves the number, as asked by the registry.
+    pub fn back_off(&mut self) -> usize {
+        self.level = (self.level / 2).max(1);
+        (self.before, self.ticks, self.is_settled) = (self.now, 0, true);
+        self.level
+    }
+
+    fn step_up(&mut self) {
+        if self.level < self.max {
+            self.level = (self.level * 2).min(self.max);
+            (self.before, self.ticks, self.is_settled) = (self.now, 0, false);
+        }
+    }
+
+    fn step_down(&mut self) {
+        self.level = (self.level / 2).max(1);
+        (self.before, self.ticks, self.is_settled) = (self.now, 0, true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The level after so many ticks on a link that brings `rate(connections)` bytes a tick.
+    fn settle(max: usize, ticks: u32, rate: impl Fn(usize) -> u64) -> Vec<usize> {
+        let mut ramp = Ramp::new(max);
+        (0..ticks).map(|_| ramp.tick(rate(ramp.level()), true)).collect()
+    }
+
+    #[test]
+    fn a_limit_per_connection_is_met_with_all_connections_within_half_a_second() {
+        let levels = settle(16, 10, |connections| connections as u64 * 2_500_000);
+        assert_eq!(levels.last(), Some(&16), "{levels:?}");
+        assert_eq!(settle(3, 10, |connections| connections as u64).last(), Some(&3));
+        assert_eq!(settle(0, 10, |connections| connections as u64).last(), Some(&1));
+    }
+
+    #[test]
+    fn a_link_that_is_full_keeps_few_connections() {
+        let levels = settle(16, 300, |_| 50_000_000);
+        let most = levels.iter().filter(|level| **level > START).count();
+        assert!(most <= 3 * (TRIAL as usize + 2), "{levels:?}");
+        assert_eq!(levels.iter().max(), Some(&(2 * START)));
+    }
+
+    #[test]
+    fn a_link_that_is_full_at_eight_stays_near_eight() {
+        let levels = settle(64, 300, |connections| connections.min(8) as u64 * 2_500_000);
+        assert!(levels[20..].iter().all(|level| (8..=16).contains(level)), "{levels:?}");
+    }
+
+    #[test]
+    fn what_is_not_in_use_says_nothing() {
+        let mut ramp = Ramp::new(16);
+        for _ in 0..100 {
+            assert_eq!(ramp.tick(1_000_000, false), START);
+            assert_eq!(ramp.tick(0, false), START);
+        }
+    }
+
+    #[test]
+    fn a_registry_that_has_enough_is_given_less() {
+        let mut ramp = Ramp::new(16);
+        assert_eq!([ramp.back_off(), ramp.back_off(), ramp.back_off()], [2, 1, 1]);
+    }
+}

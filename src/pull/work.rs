@@ -1,0 +1,203 @@
+//! Who fetches which bytes of one blob. Pure: it is told what happened and what time it is, and says what is next.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use crate::ranges::Ranges;
+
+/// How long a connection is watched before it is called slow.
+const WATCH: Duration = Duration::from_secs(2);
+/// How many times slower than the others a connection is whose bytes an idle one takes over.
+const SLOW: f64 = 4.0;
+/// How many answers that are not the range asked for are borne from a registry that has served ranges.
+const MAX_REFUSALS: u32 = 3;
+
+/// How a blob is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// One range, to see whether the registry serves ranges.
+    Probe,
+    /// Several ranges at once.
+    Ranges,
+    /// Everything from the first missing byte on, on one connection.
+    OneStream,
+    /// The same for a registry that answers ranges wrongly: from the first byte, without asking for a range.
+    Whole,
+}
+
+/// A range that one connection is fetching.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// The first byte asked for.
+    pub start: u64,
+    /// How it is asked for.
+    pub mode: Mode,
+    /// Whether it is the rest of a slower connection's part.
+    is_rest: bool,
+    /// When it was begun, as [`super::failures::Failures`] counts.
+    pub round: u32,
+    /// Up to where bytes were taken.
+    position: AtomicU64,
+    end: AtomicU64,
+    /// Told when another connection does the rest.
+    pub taken: Notify,
+}
+
+impl Part {
+    /// Behind the last byte to be fetched.
+    pub fn end(&self) -> u64 {
+        self.end.load(Ordering::Acquire)
+    }
+
+    /// The answer brings more than was asked for, all of it welcome.
+    pub fn extend(&self, end: u64) {
+        self.end.store(end, Ordering::Release);
+    }
+
+    /// Up to where bytes were taken.
+    pub fn position(&self) -> u64 {
+        self.position.load(Ordering::Acquire)
+    }
+
+    /// Bytes were taken.
+    pub fn advance(&self, position: u64) {
+        self.position.fetch_max(position, Ordering::AcqRel);
+    }
+}
+
+/// The next thing for a connection to do.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Fetch this.
+    Ask(Arc<Part>),
+    /// Nothing now; perhaps when others have ended.
+    Wait,
+    /// Nothing any more.
+    Done,
+}
+
+/// The bytes of a blob that are not here yet, and who fetches them.
+#[derive(Debug)]
+pub(super) struct Work {
+    size: u64,
+    mode: Mode,
+    /// Nobody fetches these.
+    pending: Ranges,
+    running: Vec<Running>,
+    /// Answers in a row that were not the range asked for.
+    refusals: u32,
+    /// Bytes and seconds of the connections that ended.
+    ended: (u64, f64),
+}
+
+#[derive(Debug)]
+struct Running {
+    part: Arc<Part>,
+    began: Instant,
+    /// The position at the last look, and when that was.
+    seen: (u64, Instant),
+}
+
+impl Work {
+    pub fn new(size: u64, mode: Mode, missing: Vec<Range>) -> Self {
+        let pending = missing.into_iter().collect();
+        Self { size, mode, pending, running: Vec::new(), refusals: 0, ended: (0, 0.0) }
+    }
+
+    /// What the next connection is to do: at most `chunk` bytes, none beyond `horizon`.
+    pub fn next(&mut self, chunk: u64, horizon: u64, round: u32, now: Instant) -> Step {
+        let is_alone = self.running.is_empty();
+        let Some(first) = self.pending.first() else {
+            return if is_alone { Step::Done } else { self.take_over(round, now) };
+        };
+        let range = match self.mode {
+            Mode::Ranges if first.start >= horizon => return self.take_over(round, now),
+            Mode::Probe if is_alone => first.start..first.end.min(first.start.saturating_add(chunk)),
+            Mode::Ranges => first.start..first.end.min(first.start.saturating_add(chunk)),
+            Mode::OneStream if is_alone => first.start..self.size,
+            Mode::Whole if is_alone => 0..self.size,
+            _ => return Step::Wait,
+        };
+        self.begin(range, false, round, now)
+    }
+
+    fn begin(&mut self, range: Range, is_rest: bool, round: u32, now: Instant) -> Step {
+        self.pending.remove(&range);
+        let part = Arc::new(Part {
+            start: range.start,
+            mode: self.mode,
+            is_rest,
+            round,
+            position: AtomicU64::new(range.start),
+            end: AtomicU64::new(range.end),
+            taken: Notify::new(),
+        });
+        self.running.push(Running { part: Arc::clone(&part), began: now, seen: (range.start, now) });
+        Step::Ask(part)
+    }
+
+    /// The registry has answered a range with that range: further connections may ask for others.
+    pub fn serves_ranges(&mut self) {
+        self.refusals = 0;
+        if self.mode == Mode::Probe {
+            self.mode = Mode::Ranges;
+        }
+    }
+
+    /// A part has ended, well or not; `missing` are the bytes that are not here.
+    pub fn end(&mut self, part: &Arc<Part>, missing: Vec<Range>, now: Instant) {
+        if let Some(index) = self.running.iter().position(|running| Arc::ptr_eq(&running.part, part)) {
+            let running = self.running.swap_remove(index);
+            self.ended.0 += part.position() - part.start;
+            self.ended.1 += now.duration_since(running.began).as_secs_f64();
+        }
+        self.pending = missing.into_iter().collect();
+        for running in &self.running {
+            self.pending.remove(&(running.part.position()..running.part.end()));
+        }
+    }
+
+    /// The registry has answered a range with something else; from now on it is asked for less.
+    pub fn refused(&mut self, part: &Part) {
+        self.refusals += 1;
+        self.mode = match part.mode {
+            Mode::Ranges if self.refusals < MAX_REFUSALS => self.mode,
+            Mode::Probe | Mode::Ranges => Mode::OneStream,
+            Mode::OneStream | Mode::Whole => Mode::Whole,
+        };
+    }
+
+    /// The rest of the part whose connection is much slower than the others, for one that has nothing to do.
+    fn take_over(&mut self, round: u32, now: Instant) -> Step {
+        let usual = if self.ended.1 > 0.0 { as_f64(self.ended.0) / self.ended.1 } else { return Step::Wait };
+        // Once is enough: where everything is slow, asking over and over brings nothing.
+        let first_hand = |running: &&mut Running| running.part.mode == Mode::Ranges && !running.part.is_rest;
+        let slow = self.running.iter_mut().filter(first_hand).find_map(|running| {
+            let (seen, since) = running.seen;
+            let watched = now.duration_since(since);
+            if watched < WATCH {
+                return None;
+            }
+            let position = running.part.position();
+            running.seen = (position, now);
+            let is_slow = as_f64(position - seen) / watched.as_secs_f64() * SLOW <= usual;
+            is_slow.then(|| Arc::clone(&running.part))
+        });
+        let Some(slow) = slow else { return Step::Wait };
+        let rest = slow.position()..slow.end();
+        slow.end.store(rest.start, Ordering::Release);
+        slow.taken.notify_one();
+        if rest.is_empty() { Step::Wait } else { self.begin(rest, true, round, now) }
+    }
+}
+
+type Range = std::ops::Range<u64>;
+
+/// Sizes of blobs are far from where f64 is not exact enough for a speed.
+#[allow(clippy::cast_precision_loss)]
+const fn as_f64(bytes: u64) -> f64 {
+    bytes as f64
+}

@@ -1,0 +1,117 @@
+//! Where the bytes of one blob come from: its registry, and the place the registry leads to while that place serves.
+
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::body::{self, Body};
+use super::error::{Error, Result};
+use super::http::{Location, Method, Request, Response};
+use super::{Client, not_found};
+use crate::manifest::Descriptor;
+use crate::reference::Reference;
+
+/// One blob of one repository, to be asked for in ranges; safe to use from several tasks at once.
+///
+/// A registry that leads elsewhere, as to signed URLs of an object store, is asked once and not for every range; again
+/// when the other place refuses, as it does when a signature has expired.
+pub struct Source {
+    client: Client,
+    reference: Reference,
+    blob: Descriptor,
+    known: Mutex<Known>,
+}
+
+/// What earlier answers taught.
+#[derive(Default)]
+struct Known {
+    location: Option<Location>,
+    /// The host that answered and the strong validator it gave (RFC 9110, section 8.8.3).
+    tag: Option<(String, String)>,
+}
+
+impl Source {
+    pub(super) fn new(client: Client, reference: Reference, blob: Descriptor) -> Self {
+        Self { client, reference, blob, known: Mutex::default() }
+    }
+
+    /// Opens the blob at `range`, which lies within its size; `0..size` is the whole blob.
+    ///
+    /// A registry may send less than the range, or ignore it: [`Body::start`] and [`Body::end`] say what comes.
+    /// Nothing is sent again here, because only the reader of the body knows from where.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Changed`] when the host that answered before has another object now, [`Error::refuses_range`] when it
+    /// cannot be asked for ranges.
+    pub async fn open(&self, range: &Range<u64>) -> Result<Body> {
+        let request = self.request(range);
+        if let Some(location) = self.location() {
+            match self.client.follow(&location, &self.reference, &request).await {
+                Ok(response) if !response.is_refusal() => return self.accept(response, range).await,
+                Ok(response) => {
+                    tracing::debug!(url = %response.url(), status = response.status(), "asking the registry again")
+                }
+                Err(error) => {
+                    self.forget_location();
+                    return Err(error);
+                }
+            }
+            self.forget_location();
+        }
+        let response = self.client.send(&self.reference, &format!("blobs/{}", self.blob.digest), &request).await?;
+        self.accept(response, range).await
+    }
+
+    fn request(&self, range: &Range<u64>) -> Request {
+        let request = Request::new(Method::Get);
+        if *range == (0..self.blob.size) {
+            return request;
+        }
+        let request = request.header("range", body::header(range));
+        match &self.known().tag {
+            Some((_, tag)) => request.header("if-range", tag.clone()),
+            None => request,
+        }
+    }
+
+    async fn accept(&self, response: Response, range: &Range<u64>) -> Result<Body> {
+        let response = match response.success().await {
+            Ok(response) => response,
+            Err(error) => return Err(not_found(&self.reference.at_digest(&self.blob.digest), error)),
+        };
+        self.check_unchanged(&response)?;
+        let location = response.location();
+        let body = Body::new(response, &self.blob, range)?;
+        self.known().location = location;
+        Ok(body)
+    }
+
+    /// Two objects are never mixed: a host that gives another validator than before has another object.
+    fn check_unchanged(&self, response: &Response) -> Result<()> {
+        let Some(tag) = response.header("etag").filter(|tag| !tag.starts_with("W/")) else { return Ok(()) };
+        let host = response.host();
+        let mut known = self.known();
+        match &known.tag {
+            Some((known_host, known_tag)) if *known_host == host && known_tag != tag => {
+                known.tag = None;
+                Err(Error::Changed(response.url().clone()))
+            }
+            _ => {
+                known.tag = Some((host, tag.to_owned()));
+                Ok(())
+            }
+        }
+    }
+
+    fn location(&self) -> Option<Location> {
+        self.known().location.clone()
+    }
+
+    fn forget_location(&self) {
+        self.known().location = None;
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
