@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::connections::Connections;
 use super::download::{Download, Sink};
@@ -156,13 +156,30 @@ impl Sink for Staged {
         let (ingest, note) = (Arc::clone(&self.ingest), Arc::clone(&self.note));
         blocking(move || {
             let written = write_and_note(&ingest, &note, offset, &pieces);
-            // Who has all the permits is the ingest's only owner.
-            drop(ingest);
-            drop(write);
+            if ingest.is_behind() {
+                tokio::task::spawn_blocking(move || catch_up(ingest, write));
+            } else {
+                give_up(ingest, write);
+            }
             written
         })
         .await
     }
+}
+
+/// Hashes beside the writes, which no connection waits for.
+fn catch_up(ingest: Arc<Ingest>, write: OwnedSemaphorePermit) {
+    // Whatever it is, the commit meets it again.
+    if let Err(error) = ingest.catch_up() {
+        tracing::debug!(%error, "cannot read back what was written");
+    }
+    give_up(ingest, write);
+}
+
+/// Who has all the permits is the ingest's only owner, so it goes first.
+fn give_up(ingest: Arc<Ingest>, write: OwnedSemaphorePermit) {
+    drop(ingest);
+    drop(write);
 }
 
 fn write_and_note(ingest: &Ingest, note: &Mutex<Note>, offset: u64, pieces: &[Bytes]) -> Result<u64> {

@@ -18,8 +18,8 @@ use crate::ranges::Ranges;
 /// How much is read back at once to be hashed.
 const READ_BACK: usize = 256 * 1024;
 
-/// How many bytes are read back and hashed for each byte written, while bytes that are there wait for it.
-const CATCH_UP: u64 = 4;
+/// How many bytes one [`Ingest::catch_up`] hashes at most: some hundredths of a second.
+const CATCH_UP: u64 = 32 * 1024 * 1024;
 
 /// How many slices one call writes: Linux's limit.
 const MAX_SLICES: usize = 1024;
@@ -201,7 +201,24 @@ impl Ingest {
         Ok(verifier.finish())
     }
 
-    /// Hashes the bytes just written if they are next in order, then some of those that waited for them.
+    /// Whether bytes that are next in order wait to be hashed and nobody does it.
+    pub fn is_behind(&self) -> bool {
+        let state = self.state();
+        let seen = state.verifier.as_ref().map_or(0, Verifier::seen);
+        !state.hashing && state.written.end_after(seen) > seen
+    }
+
+    /// Hashes some of the bytes that were written out of order, so that [`Ingest::commit`] has little left to do.
+    pub fn catch_up(&self) -> Result<()> {
+        let Some(mut verifier) = self.take_verifier() else { return Ok(()) };
+        let end = self.state().written.end_after(verifier.seen());
+        let budget = verifier.seen().saturating_add(CATCH_UP);
+        self.read_back(&mut verifier, end.min(budget))?;
+        self.give_back(verifier);
+        Ok(())
+    }
+
+    /// Hashes the bytes just written, from memory, if they are next in order.
     fn hash_along(&self, offset: u64, pieces: &[impl AsRef<[u8]>], gaps: &[Range<u64>]) -> Result<()> {
         let Some(mut verifier) = self.take_verifier() else { return Ok(()) };
         if let Some(gap) = gaps.iter().find(|gap| gap.contains(&verifier.seen())) {
@@ -209,14 +226,14 @@ impl Ingest {
                 verifier.update(&slice)?;
             }
         }
-        let length: u64 = gaps.iter().map(|gap| gap.end - gap.start).sum();
-        let end = self.state().written.end_after(verifier.seen());
-        let budget = verifier.seen().saturating_add(CATCH_UP.saturating_mul(length));
-        self.read_back(&mut verifier, end.min(budget))?;
+        self.give_back(verifier);
+        Ok(())
+    }
+
+    fn give_back(&self, verifier: Verifier) {
         let mut state = self.state();
         state.verifier = Some(verifier);
         state.hashing = false;
-        Ok(())
     }
 
     /// The hash, unless another thread has it; after an error in that thread, only the commit hashes, from the start.
