@@ -38,6 +38,12 @@ pub(super) struct Fetch {
 
 impl Fetch {
     pub(super) async fn run(self) -> Result<()> {
+        let fetched = self.fetch_again_if_mixed().await;
+        self.connections.end_blob();
+        fetched
+    }
+
+    async fn fetch_again_if_mixed(&self) -> Result<()> {
         match self.fetch(false).await {
             // What was staged by an earlier process may have been damaged since; it is gone now, so once from zero.
             Err(Error::Store(store::Error::Mismatch(mismatch))) if self.was_resumed.load(Ordering::Relaxed) => {

@@ -12,6 +12,8 @@ use crate::progress::Progress;
 
 /// The smallest range worth a request of its own, unless the settings ask for less.
 const MIN_CHUNK: u64 = 4 * 1024 * 1024;
+/// The largest where there are blobs enough for all connections, each of which then brings its own in order.
+const MAX_CHUNK: u64 = 256 * 1024 * 1024;
 
 /// How many connections are open, how many may be, and what they bring.
 pub(super) struct Connections {
@@ -24,6 +26,8 @@ pub(super) struct Connections {
     received: AtomicU64,
     /// Bytes that did not come yet, of all blobs.
     left: AtomicU64,
+    /// Blobs that are not complete yet.
+    blobs: AtomicUsize,
     /// Whether the registry has answered a range with that range.
     serves_ranges: AtomicBool,
 }
@@ -39,8 +43,8 @@ struct Level {
 pub(super) struct Slot(Arc<Connections>);
 
 impl Connections {
-    /// A budget for blobs of `bytes` in all; to be called within a runtime.
-    pub fn new(settings: Settings, progress: Arc<dyn Progress>, bytes: u64) -> Arc<Self> {
+    /// A budget for so many blobs of `bytes` in all; to be called within a runtime.
+    pub fn new(settings: Settings, progress: Arc<dyn Progress>, blobs: usize, bytes: u64) -> Arc<Self> {
         let ramp = Ramp::new(settings.connections);
         let granted = ramp.level();
         let connections = Arc::new(Self {
@@ -51,6 +55,7 @@ impl Connections {
             open: AtomicUsize::new(0),
             received: AtomicU64::new(0),
             left: AtomicU64::new(bytes),
+            blobs: AtomicUsize::new(blobs),
             serves_ranges: AtomicBool::new(false),
         });
         tokio::spawn(adapt(Arc::downgrade(&connections)));
@@ -75,9 +80,17 @@ impl Connections {
         let _ = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(bytes)));
     }
 
+    /// A blob is complete, or will never be.
+    pub fn end_blob(&self) {
+        let _ = self.blobs.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |blobs| blobs.checked_sub(1));
+    }
+
     /// How many bytes the next request is to ask for: large ones, and smaller ones towards the end, so that all
     /// connections end at the same time.
     pub fn chunk(&self) -> u64 {
+        if self.blobs.load(Ordering::Relaxed) >= self.settings.connections {
+            return MAX_CHUNK;
+        }
         let share = self.left.load(Ordering::Relaxed) / (2 * self.settings.connections.max(1) as u64);
         share.clamp(MIN_CHUNK.min(self.settings.chunk), self.settings.chunk)
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// How often the bytes that came are looked at.
 pub(super) const TICK: Duration = Duration::from_millis(50);
 /// How many connections a pull begins with.
-const START: usize = 4;
+const START: usize = 8;
 /// How much faster twice the connections must be.
 const GROWTH: f64 = 1.25;
 /// How many ticks further connections are given to show it: some round trips.
@@ -56,7 +56,7 @@ impl Ramp {
         if !self.is_settled && self.now > self.before * GROWTH {
             self.is_settled = true;
         }
-        let rest = if self.before == 0.0 || self.now > self.before * GROWTH { 2 } else { REST };
+        let rest = if self.before == 0.0 || self.now > self.before * GROWTH { 1 } else { REST };
         if self.is_settled && self.ticks >= rest {
             self.step_up();
         } else if !self.is_settled && self.ticks >= TRIAL {
@@ -129,6 +129,7 @@ mod tests {
     #[test]
     fn a_registry_that_has_enough_is_given_less() {
         let mut ramp = Ramp::new(16);
-        assert_eq!([ramp.back_off(), ramp.back_off(), ramp.back_off()], [2, 1, 1]);
+        let levels = [ramp.back_off(), ramp.back_off(), ramp.back_off(), ramp.back_off()];
+        assert_eq!(levels, [START / 2, START / 4, 1, 1]);
     }
 }

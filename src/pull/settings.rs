@@ -20,7 +20,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            connections: 16,
+            connections: 24,
             chunk: 16 * 1024 * 1024,
             stall: Duration::from_secs(15),
             pause: Duration::from_millis(200),

@@ -40,7 +40,7 @@ impl Session {
         let runtime = Handle::current();
         let blobs = artifact.manifest.blobs();
         let bytes = blobs.iter().map(|blob| blob.size).sum();
-        let connections = Connections::new(session.settings, Arc::clone(&session.progress), bytes);
+        let connections = Connections::new(session.settings, Arc::clone(&session.progress), 1, bytes);
         session.progress.planned(blobs.len(), bytes);
         move |blob| {
             if session.store.has_blob(blob).map_err(io::Error::other)? {

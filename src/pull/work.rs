@@ -201,3 +201,115 @@ type Range = std::ops::Range<u64>;
 const fn as_f64(bytes: u64) -> f64 {
     bytes as f64
 }
+
+#[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "a list of one range is what is meant")]
+mod tests {
+    use super::*;
+
+    const SIZE: u64 = 100;
+
+    fn asked(step: Step) -> Arc<Part> {
+        match step {
+            Step::Ask(part) => part,
+            other => panic!("nothing is asked: {other:?}"),
+        }
+    }
+
+    fn range(part: &Part) -> Range {
+        part.start..part.end()
+    }
+
+    fn next(work: &mut Work, now: Instant) -> Step {
+        work.next(10, u64::MAX, 0, now)
+    }
+
+    #[test]
+    fn one_connection_finds_out_whether_ranges_are_served() {
+        let now = Instant::now();
+        let mut work = Work::new(SIZE, Mode::Probe, vec![0..SIZE]);
+        assert_eq!(range(&asked(next(&mut work, now))), 0..10);
+        assert!(matches!(next(&mut work, now), Step::Wait));
+        work.serves_ranges();
+        assert_eq!(range(&asked(next(&mut work, now))), 10..20);
+        assert_eq!(range(&asked(next(&mut work, now))), 20..30);
+    }
+
+    #[test]
+    fn only_what_is_missing_is_asked_for_and_nothing_twice() {
+        let now = Instant::now();
+        let mut work = Work::new(SIZE, Mode::Ranges, vec![5..8, 40..55]);
+        let parts = [asked(next(&mut work, now)), asked(next(&mut work, now)), asked(next(&mut work, now))];
+        assert_eq!(parts.each_ref().map(|part| range(part)), [5..8, 40..50, 50..55]);
+        assert!(matches!(next(&mut work, now), Step::Wait));
+        parts[1].advance(44);
+        work.end(&parts[1], vec![5..8, 44..55], now);
+        assert_eq!(range(&asked(next(&mut work, now))), 44..50);
+        work.end(&parts[0], vec![], now);
+        work.end(&parts[2], vec![], now);
+        assert!(matches!(next(&mut work, now), Step::Wait), "one is still running");
+    }
+
+    #[test]
+    fn a_registry_that_ignores_ranges_is_asked_for_the_rest_at_once() {
+        let now = Instant::now();
+        let mut work = Work::new(SIZE, Mode::Probe, vec![30..SIZE]);
+        let probe = asked(next(&mut work, now));
+        work.refused(&probe);
+        work.end(&probe, vec![50..SIZE], now);
+        let stream = asked(next(&mut work, now));
+        assert_eq!((range(&stream), stream.mode), (50..SIZE, Mode::OneStream));
+        assert!(matches!(next(&mut work, now), Step::Wait));
+        work.refused(&stream);
+        work.end(&stream, vec![70..SIZE], now);
+        assert_eq!(range(&asked(next(&mut work, now))), 0..SIZE);
+    }
+
+    #[test]
+    fn a_single_wrong_answer_does_not_end_the_use_of_ranges() {
+        let now = Instant::now();
+        let mut work = Work::new(SIZE, Mode::Ranges, vec![0..SIZE]);
+        for _ in 0..10 {
+            let part = asked(next(&mut work, now));
+            work.refused(&part);
+            work.end(&part, vec![0..SIZE], now);
+            assert_eq!(work.mode, Mode::Ranges);
+            work.serves_ranges();
+        }
+        for _ in 0..MAX_REFUSALS {
+            let part = asked(next(&mut work, now));
+            work.refused(&part);
+            work.end(&part, vec![0..SIZE], now);
+        }
+        assert_eq!(work.mode, Mode::OneStream);
+    }
+
+    #[test]
+    fn nothing_is_asked_beyond_the_horizon() {
+        let now = Instant::now();
+        let mut work = Work::new(SIZE, Mode::Ranges, vec![0..SIZE]);
+        let first = asked(work.next(10, 15, 0, now));
+        let second = asked(work.next(10, 15, 0, now));
+        assert_eq!([range(&first), range(&second)], [0..10, 10..20]);
+        assert!(matches!(work.next(10, 15, 0, now), Step::Wait));
+        assert_eq!(range(&asked(work.next(10, 25, 0, now))), 20..30);
+    }
+
+    #[test]
+    fn the_rest_of_a_connection_that_stands_still_is_taken_over_once() {
+        let now = Instant::now();
+        let mut work = Work::new(20, Mode::Ranges, vec![0..20]);
+        let (slow, quick) = (asked(next(&mut work, now)), asked(next(&mut work, now)));
+        slow.advance(3);
+        quick.advance(20);
+        work.end(&quick, vec![3..10], now + Duration::from_secs(1));
+        assert!(matches!(next(&mut work, now + WATCH / 2), Step::Wait), "it is too early");
+        let rest = asked(next(&mut work, now + WATCH));
+        assert_eq!((range(&rest), slow.end()), (3..10, 3));
+        work.end(&slow, vec![3..10], now + WATCH);
+        assert!(matches!(next(&mut work, now + WATCH * 4), Step::Wait), "not a second time");
+        rest.advance(10);
+        work.end(&rest, vec![], now + WATCH * 4);
+        assert!(matches!(next(&mut work, now + WATCH * 4), Step::Done));
+    }
+}

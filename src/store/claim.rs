@@ -1,15 +1,15 @@
 //! Who fetches a blob: one at a time, between threads and between processes.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::error::{At, Error, Result};
 use super::ingest::Ingest;
 use super::lease::Lease;
 use super::{Store, durable};
-use crate::digest::{Digest, Mismatch};
+use crate::digest::{Algorithm, Digest, Mismatch};
 use crate::manifest::Descriptor;
 
 /// The answer to who fetches a blob.
@@ -29,7 +29,7 @@ impl Store {
         self.check_writable()?;
         lease.add(std::slice::from_ref(&blob.digest))?;
         loop {
-            // None: the directory whose lock was waited for is gone, or was never there.
+            // None: the file whose lock was waited for is gone, or another one.
             if let Some(claim) = self.claim(lease, blob, Hold::wait)? {
                 return Ok(claim);
             }
@@ -48,7 +48,7 @@ impl Store {
         let mut needed = 0_u64;
         for blob in blobs {
             if !self.has_blob(blob)? {
-                let staged = fs::metadata(self.ingest_path(&blob.digest).join("data"));
+                let staged = fs::metadata(self.ingest_path(&blob.digest));
                 let allocated = staged.map_or(0, |data| data.blocks().saturating_mul(512));
                 needed = needed.saturating_add(blob.size.saturating_sub(allocated));
             }
@@ -65,7 +65,9 @@ impl Store {
         match self.ingest(lease, &Descriptor::new("", digest.clone(), bytes.len() as u64))? {
             Claim::Present => Ok(()),
             Claim::Fetch(mut ingest) => {
-                ingest.discard()?;
+                if ingest.present() > 0 {
+                    ingest.discard()?;
+                }
                 ingest.write_at(0, &[bytes])?;
                 ingest.commit()
             }
@@ -76,12 +78,12 @@ impl Store {
         &self,
         lease: &Lease,
         blob: &Descriptor,
-        take: fn(&Path) -> Result<Option<Hold>>,
+        take: fn(PathBuf) -> Result<Option<Hold>>,
     ) -> Result<Option<Claim>> {
         if self.has_blob(blob)? {
             return Ok(Some(Claim::Present));
         }
-        let Some(hold) = take(&self.ingest_path(&blob.digest))? else { return Ok(None) };
+        let Some(hold) = take(self.ingest_path(&blob.digest))? else { return Ok(None) };
         if self.has_blob(blob)? {
             hold.clear();
             return Ok(Some(Claim::Present));
@@ -89,87 +91,122 @@ impl Store {
         Ingest::open(self, lease, blob, hold).map(|ingest| Some(Claim::Fetch(Box::new(ingest))))
     }
 
-    /// The directory where a blob is staged.
+    /// Makes the names of all blobs durable.
+    pub(super) fn sync_blobs(&self) -> Result<()> {
+        let algorithms = [Algorithm::Sha256, Algorithm::Sha512];
+        algorithms
+            .iter()
+            .try_for_each(|algorithm| durable::sync_dir(&self.root().join("blobs").join(algorithm.as_str())))
+    }
+
+    /// The file in which a blob is staged.
     pub(super) fn ingest_path(&self, digest: &Digest) -> PathBuf {
         self.root().join("ingest").join(digest.file_name())
     }
 }
 
-/// The right to the directory of one ingest: its `lock`, held.
+/// The right to one staged file: its lock, held.
+///
+/// The lock is that of the data itself, which the commit renames: a small blob costs one new file and no more.
 #[derive(Debug)]
 pub(super) struct Hold {
-    directory: PathBuf,
+    path: PathBuf,
     /// Locked for as long as it is open.
-    _file: File,
+    file: File,
 }
 
 impl Hold {
-    /// Takes the lock once it is free; nothing if the directory was removed meanwhile.
-    fn wait(directory: &Path) -> Result<Option<Self>> {
-        let Some(file) = Self::create(directory)? else { return Ok(None) };
-        file.lock().at(directory)?;
-        Self::check(directory, file)
+    /// Takes the lock once it is free; nothing if the file was renamed or removed meanwhile.
+    fn wait(path: PathBuf) -> Result<Option<Self>> {
+        let Some(file) = Self::create(&path)? else { return Ok(None) };
+        file.lock().at(&path)?;
+        Self::check(path, file)
     }
 
-    /// Takes the lock if it is free, making the directory where there is none.
-    fn attempt(directory: &Path) -> Result<Option<Self>> {
-        match Self::create(directory)? {
-            Some(file) => Self::try_lock(directory, file),
+    /// Takes the lock if it is free, making the file where there is none.
+    fn attempt(path: PathBuf) -> Result<Option<Self>> {
+        match Self::create(&path)? {
+            Some(file) => Self::try_lock(path, file),
             None => Ok(None),
         }
     }
 
-    /// Takes the lock of a directory that is there, if it is free.
-    pub(super) fn find(directory: &Path) -> Result<Option<Self>> {
-        match File::open(directory.join("lock")) {
-            Ok(file) => Self::try_lock(directory, file),
-            // Half made or half removed, which a sweep finishes: it is a directory nobody holds.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::attempt(directory),
-            Err(error) => Err(error).at(directory),
+    /// Only for reading where the file is there: its holder may just be making it read-only.
+    fn create(path: &Path) -> Result<Option<File>> {
+        match durable::create(path) {
+            Ok(file) => return Ok(Some(file)),
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            opened => opened.map(Some).at(path),
         }
     }
 
-    fn create(directory: &Path) -> Result<Option<File>> {
-        durable::create_dir(directory)?;
-        match durable::open_or_create(&directory.join("lock")) {
-            Ok(file) => Ok(Some(file)),
-            // Its last holder has just removed it.
-            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+    /// Takes the lock of what a sweep has found, if it is free.
+    pub(super) fn find(path: PathBuf) -> Result<Option<Self>> {
+        match File::open(&path) {
+            Ok(file) => Self::try_lock(path, file),
+            // A record without its data, which a sweep removes, is an ingest nobody holds.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::attempt(path),
+            Err(error) => Err(error).at(&path),
         }
     }
 
-    fn try_lock(directory: &Path, file: File) -> Result<Option<Self>> {
+    fn try_lock(path: PathBuf, file: File) -> Result<Option<Self>> {
         match file.try_lock() {
-            Ok(()) => Self::check(directory, file),
+            Ok(()) => Self::check(path, file),
             Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error).at(directory),
+            Err(TryLockError::Error(error)) => Err(error).at(&path),
         }
     }
 
-    /// A lock on a file that was removed, or replaced by another one, holds nothing.
-    fn check(directory: &Path, file: File) -> Result<Option<Self>> {
-        let ours = file.metadata().at(directory)?;
+    /// A lock on a file that was renamed or removed, or replaced by another one, holds nothing.
+    fn check(path: PathBuf, file: File) -> Result<Option<Self>> {
+        let ours = file.metadata().at(&path)?;
         let is_ours = |theirs: fs::Metadata| theirs.ino() == ours.ino() && theirs.dev() == ours.dev();
-        let is_current = fs::metadata(directory.join("lock")).is_ok_and(is_ours);
-        Ok(is_current.then(|| Self { directory: directory.to_owned(), _file: file }))
+        let is_current = fs::metadata(&path).is_ok_and(is_ours);
+        Ok(is_current.then_some(Self { path, file }))
     }
 
-    /// The directory.
-    pub(super) fn directory(&self) -> &Path {
-        &self.directory
+    /// The staged file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
-    /// Removes the directory, the lock last: who finds it gone or replaced tries again. The hold is worth nothing then.
+    /// The staged file, open for reading and writing.
+    pub(super) fn open(&self) -> Result<File> {
+        // A crash just before the rename leaves data that only root may open for writing.
+        self.file.set_permissions(Permissions::from_mode(durable::WRITABLE)).at(&self.path)?;
+        File::options().read(true).write(true).open(&self.path).at(&self.path)
+    }
+
+    /// Where its record is.
+    pub(super) fn record_path(&self) -> PathBuf {
+        record_path(&self.path)
+    }
+
+    /// Where its record is written before it gets its name.
+    pub(super) fn temporary_path(&self) -> PathBuf {
+        self.path.with_extension("ranges.tmp")
+    }
+
+    /// Removes what is noted of the data: it is whole, or of no use.
+    pub(super) fn forget(&self) -> Result<()> {
+        durable::remove_file(&self.record_path())?;
+        durable::remove_file(&self.temporary_path())
+    }
+
+    /// Removes everything, the locked file last: who finds it gone or replaced tries again. The hold is worth nothing then.
     pub(super) fn clear(&self) {
-        let remove = || -> Result<()> {
-            ["data", "ranges", ".ranges.tmp", "lock"]
-                .iter()
-                .try_for_each(|name| durable::remove_file(&self.directory.join(name)))?;
-            fs::remove_dir(&self.directory).at(&self.directory)
-        };
-        if let Err(error) = remove() {
+        if let Err(error) = self.forget().and_then(|()| durable::remove_file(&self.path)) {
             tracing::debug!(%error, "an ingest stays for the next sweep");
         }
     }
+}
+
+/// Where the record of the data at `path` is.
+pub(super) fn record_path(path: &Path) -> PathBuf {
+    path.with_extension("ranges")
 }

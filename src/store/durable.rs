@@ -29,15 +29,19 @@ pub(super) fn create_dir(path: &Path) -> Result<()> {
 
 /// Opens a file for reading and writing, making it readable for everybody where it is new.
 pub(super) fn open_or_create(path: &Path) -> Result<File> {
-    let open = |new: bool| File::options().read(true).write(true).create_new(new).open(path);
-    match open(true) {
-        Ok(file) => {
-            file.set_permissions(Permissions::from_mode(WRITABLE)).at(path)?;
-            Ok(file)
+    match create(path) {
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+            File::options().read(true).write(true).open(path).at(path)
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open(false).at(path),
-        Err(error) => Err(error).at(path),
+        created => created,
     }
+}
+
+/// Makes a file that everybody may read, whatever the umask; an error if it is there.
+pub(super) fn create(path: &Path) -> Result<File> {
+    let file = File::options().read(true).write(true).create_new(true).open(path).at(path)?;
+    file.set_permissions(Permissions::from_mode(WRITABLE)).at(path)?;
+    Ok(file)
 }
 
 /// Gives `path` the content `bytes` in one step, by way of `temporary` in the same directory.
@@ -51,10 +55,15 @@ pub(super) fn replace(path: &Path, temporary: &Path, bytes: &[u8]) -> Result<()>
     publish(temporary, path)
 }
 
-/// The one rename of the store: `from`, whose content is durable, gets its final name durably.
+/// Gives `from`, whose content is durable, its final name durably.
 pub(super) fn publish(from: &Path, to: &Path) -> Result<()> {
-    fs::rename(from, to).at(to)?;
+    rename(from, to)?;
     to.parent().map_or(Ok(()), sync_dir)
+}
+
+/// The one rename of the store: `from`, whose content is durable, gets its final name; a crash may undo that.
+pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).at(to)
 }
 
 /// The content of a file, if it is there.

@@ -10,7 +10,7 @@ use super::claim::Hold;
 use super::error::{At, Error, Result};
 use super::lock::Exclusive;
 use super::plan::{self, Contents, References, Staged, Swept};
-use super::{Store, durable, index, lease};
+use super::{Store, claim, durable, index, lease};
 use crate::digest::{Algorithm, Digest};
 
 impl Store {
@@ -58,9 +58,12 @@ impl Store {
             })?;
         }
         each(&self.root().join("ingest"), |entry, name| {
-            contents
-                .ingests
-                .extend(from_file_name(name).map(|digest| staged(&entry.path(), digest)).transpose()?.flatten());
+            // A record goes with its data; alone, it is what a crash has left.
+            let path = entry.path().with_extension("");
+            let digest = from_file_name(name.split('.').next().unwrap_or_default());
+            let is_first = path == entry.path() || !path.exists();
+            let staged = digest.filter(|_| is_first).map(|digest| staged(&path, digest));
+            contents.ingests.extend(staged.transpose()?.flatten());
             Ok(())
         })?;
         self.add_snapshots(&mut contents)?;
@@ -103,7 +106,7 @@ impl Store {
 
     /// Whether the ingest was removed: not if somebody holds it by now.
     fn remove_ingest(&self, digest: &Digest) -> bool {
-        match Hold::find(&self.ingest_path(digest)) {
+        match Hold::find(self.ingest_path(digest)) {
             Ok(Some(hold)) => {
                 hold.clear();
                 true
@@ -132,20 +135,20 @@ fn from_file_name(name: &str) -> Option<Digest> {
     name.replacen('-', ":", 1).parse().ok()
 }
 
-/// The ingest in `directory`, unless somebody holds it.
-fn staged(directory: &Path, digest: Digest) -> Result<Option<Staged>> {
-    match File::open(directory.join("lock")).map(|lock| lock.try_lock()) {
+/// The ingest at `path`, unless somebody holds it.
+fn staged(path: &Path, digest: Digest) -> Result<Option<Staged>> {
+    match File::open(path).map(|file| file.try_lock()) {
         Ok(Err(TryLockError::WouldBlock)) => return Ok(None),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).at(directory),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).at(path),
         _ => {}
     }
     let (mut bytes, mut age) = (0, Duration::MAX);
-    for path in [directory.to_owned(), directory.join("data"), directory.join("ranges")] {
+    for path in [path.to_owned(), claim::record_path(path)] {
         let Ok(metadata) = fs::metadata(&path) else { continue };
         let changed = metadata.modified().at(&path)?;
         // A clock set back makes files of the future: they are new.
         age = age.min(SystemTime::now().duration_since(changed).unwrap_or_default());
-        bytes += if metadata.is_file() { metadata.blocks().saturating_mul(512) } else { 0 };
+        bytes += metadata.blocks().saturating_mul(512);
     }
     Ok(Some(Staged { digest, bytes, age }))
 }

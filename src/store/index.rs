@@ -69,6 +69,8 @@ impl Store {
         if !self.has_blob(&manifest)? {
             return Err(Error::NoBlob { digest: manifest.digest });
         }
+        // A name that survives a crash must not stand for blobs whose names do not.
+        self.sync_blobs()?;
         manifest.annotations.insert(media::REF_NAME.to_owned(), name.to_string());
         let entry = Entry::new(manifest);
         let mut index = load(self.root())?;

@@ -1,10 +1,9 @@
 //! One blob being written: staged bytes, the record of which are there, and the commit.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{File, Permissions};
 use std::io::{self, IoSlice, Write};
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::claim::Hold;
@@ -34,16 +33,25 @@ pub struct Ingest {
     store: Store,
     blob: Descriptor,
     data: File,
-    data_path: PathBuf,
     /// Set once the blocks of the whole blob are reserved; held while they are.
     is_allocated: Mutex<bool>,
     state: Mutex<State>,
     record: Mutex<Record>,
-    /// Whether nothing staged is of use any more: the blob is in its place, or the bytes are wrong.
-    is_over: bool,
+    end: End,
     hold: Hold,
     // Dropping the caller's lease early must not let a sweep take what is being written.
     _lease: Lease,
+}
+
+/// What became of an ingest.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// Nothing yet: what was noted stays for the next claim.
+    Open,
+    /// The blob is in its place, and the staged file is no more.
+    Committed,
+    /// The bytes are wrong.
+    Wrong,
 }
 
 #[derive(Default)]
@@ -72,20 +80,18 @@ struct Record {
 impl Ingest {
     /// Opens what an earlier holder left, or begins; an error if there is no room for the blob.
     pub(super) fn open(store: &Store, lease: &Lease, blob: &Descriptor, hold: Hold) -> Result<Self> {
-        let data_path = hold.directory().join("data");
-        let (written, has_record) = earlier(&data_path, &hold.directory().join("ranges"), blob)?;
+        let data = hold.open()?;
+        let (written, has_record) = earlier(&hold, &data, blob)?;
         // The record is made to agree with the data first: data that grows again must not bring old lines to life.
         let file = if has_record { Some(begin_record(&hold, &written, blob)?) } else { None };
-        let data = durable::open_or_create(&data_path)?;
         Ok(Self {
             store: store.clone(),
             blob: blob.clone(),
             data,
-            data_path,
             is_allocated: Mutex::default(),
             record: Mutex::new(Record { file, recorded: written.clone() }),
             state: Mutex::new(State { claimed: written.clone(), written, ..State::default() }),
-            is_over: false,
+            end: End::Open,
             hold,
             _lease: lease.clone(),
         })
@@ -126,7 +132,7 @@ impl Ingest {
             if written.is_err() {
                 gaps[index..].iter().for_each(|gap| state.claimed.remove(gap));
                 let needed = self.blob.size - state.written.total();
-                return written.map(|()| 0).at_needing(&self.data_path, needed);
+                return written.map(|()| 0).at_needing(self.hold.path(), needed);
             }
             state.written.insert(gap);
         }
@@ -138,7 +144,7 @@ impl Ingest {
     fn allocate(&self) -> Result<()> {
         let mut is_allocated = self.is_allocated.lock().unwrap_or_else(PoisonError::into_inner);
         if !*is_allocated {
-            durable::preallocate(&self.data, &self.data_path, self.blob.size)?;
+            durable::preallocate(&self.data, self.hold.path(), self.blob.size)?;
             *is_allocated = true;
         }
         Ok(())
@@ -150,7 +156,7 @@ impl Ingest {
     /// time and tells no lie. Each call costs a flush of the data: every 64 MiB or second is enough.
     pub fn record(&self) -> Result<()> {
         let written = self.state().written.clone();
-        self.data.sync_data().at_needing(&self.data_path, self.blob.size)?;
+        self.data.sync_data().at_needing(self.hold.path(), self.blob.size)?;
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         let new = written.without(&record.recorded);
         if new.is_empty() {
@@ -161,21 +167,26 @@ impl Ingest {
         }
         let lines = record::to_lines(&new);
         let file = record.file.as_mut().expect("it was made just now");
-        file.write_all(lines.as_bytes()).at_needing(&self.data_path, lines.len() as u64)?;
+        file.write_all(lines.as_bytes()).at_needing(self.hold.path(), lines.len() as u64)?;
         new.iter().for_each(|range| record.recorded.insert(range));
         Ok(())
     }
 
     /// Forgets everything written so far.
     pub fn discard(&mut self) -> Result<()> {
-        let file = begin_record(&self.hold, &Ranges::default(), &self.blob)?;
-        self.record = Mutex::new(Record { file: Some(file), recorded: Ranges::default() });
+        let record = self.record.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let had_file = record.file.is_some();
+        *record = Record::default();
+        if had_file {
+            record.file = Some(begin_record(&self.hold, &Ranges::default(), &self.blob)?);
+        }
         self.state = Mutex::default();
         Ok(())
     }
 
     /// Makes the blob visible, if it is complete and is what its digest and size promise.
     ///
+    /// Its bytes are durable then; its name is when [`Store::tag`] has named a manifest after it.
     /// Incomplete bytes stay for the next claim; wrong ones are removed.
     pub fn commit(mut self) -> Result<()> {
         let missing = self.blob.size - self.present();
@@ -183,19 +194,21 @@ impl Ingest {
             return Err(Error::Incomplete { digest: self.blob.digest.clone(), missing });
         }
         if let Err(mismatch) = self.verify()? {
-            self.is_over = true;
+            self.end = End::Wrong;
             return Err(mismatch.into());
         }
-        self.data.set_permissions(Permissions::from_mode(durable::READ_ONLY)).at(&self.data_path)?;
-        self.data.sync_all().at_needing(&self.data_path, self.blob.size)?;
-        durable::publish(&self.data_path, &self.store.blob_path(&self.blob.digest))?;
-        self.is_over = true;
+        self.data.set_permissions(Permissions::from_mode(durable::READ_ONLY)).at(self.hold.path())?;
+        self.data.sync_all().at_needing(self.hold.path(), self.blob.size)?;
+        // From the rename on, the path may be somebody else's.
+        self.hold.forget()?;
+        durable::rename(self.hold.path(), &self.store.blob_path(&self.blob.digest))?;
+        self.end = End::Committed;
         Ok(())
     }
 
     /// Hashes what was not hashed on the way; also cuts off what another size had put behind the end.
     fn verify(&self) -> Result<Result<(), Mismatch>> {
-        self.data.set_len(self.blob.size).at(&self.data_path)?;
+        self.data.set_len(self.blob.size).at(self.hold.path())?;
         let mut verifier = self.state().verifier.take().unwrap_or_else(|| self.blob.verifier());
         self.read_back(&mut verifier, self.blob.size)?;
         Ok(verifier.finish())
@@ -250,7 +263,7 @@ impl Ingest {
         let mut buffer = vec![0; READ_BACK.min(usize::try_from(end - verifier.seen().min(end)).unwrap_or(READ_BACK))];
         while verifier.seen() < end {
             let length = buffer.len().min(usize::try_from(end - verifier.seen()).unwrap_or(READ_BACK));
-            self.data.read_exact_at(&mut buffer[..length], verifier.seen()).at(&self.data_path)?;
+            self.data.read_exact_at(&mut buffer[..length], verifier.seen()).at(self.hold.path())?;
             verifier.update(&buffer[..length])?;
         }
         Ok(())
@@ -272,35 +285,33 @@ impl Ingest {
 impl Drop for Ingest {
     fn drop(&mut self) {
         let record = self.record.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if self.is_over || record.recorded.total() == 0 {
-            self.hold.clear();
+        match self.end {
+            End::Committed => {}
+            End::Open if record.recorded.total() > 0 => {}
+            End::Open | End::Wrong => self.hold.clear(),
         }
     }
 }
 
 /// Writes a record anew and opens it for more lines.
 fn begin_record(hold: &Hold, ranges: &Ranges, blob: &Descriptor) -> Result<File> {
-    let (path, temporary) = (hold.directory().join("ranges"), hold.directory().join(".ranges.tmp"));
-    durable::replace(&path, &temporary, record::to_text(ranges, blob).as_bytes())?;
+    let path = hold.record_path();
+    durable::replace(&path, &hold.temporary_path(), record::to_text(ranges, blob).as_bytes())?;
     File::options().append(true).open(&path).at(&path)
 }
 
-/// What an earlier holder left of `blob`, made writable, and whether there is a record; an error if there is no room.
-fn earlier(data_path: &Path, record_path: &Path, blob: &Descriptor) -> Result<(Ranges, bool)> {
-    let data = match fs::metadata(data_path) {
-        Ok(metadata) => Some(metadata),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error).at(data_path),
-    };
-    let allocated = data.as_ref().map_or(0, |data| data.blocks().saturating_mul(512));
-    durable::check_space(record_path.parent().unwrap_or(record_path), blob.size, allocated)?;
-    let record = durable::read_if_present(record_path)?;
-    let has_record = record.is_some();
-    let Some(data) = data else { return Ok((Ranges::default(), has_record)) };
-    // A crash just before the rename leaves data that only root may open for writing.
-    fs::set_permissions(data_path, Permissions::from_mode(durable::WRITABLE)).at(data_path)?;
-    let text = record.unwrap_or_default();
-    Ok((record::from_text(&String::from_utf8_lossy(&text), blob, data.len()), has_record))
+/// What an earlier holder left of `blob`, and whether there is a record; an error if there is no room for the rest.
+fn earlier(hold: &Hold, data: &File, blob: &Descriptor) -> Result<(Ranges, bool)> {
+    let data = data.metadata().at(hold.path())?;
+    durable::check_space(hold.path(), blob.size, data.blocks().saturating_mul(512)).inspect_err(|_| {
+        if data.len() == 0 {
+            hold.clear();
+        }
+    })?;
+    match durable::read_if_present(&hold.record_path())? {
+        Some(text) => Ok((record::from_text(&String::from_utf8_lossy(&text), blob, data.len()), true)),
+        None => Ok((Ranges::default(), false)),
+    }
 }
 
 /// The part in `range` of `pieces`, which lie one behind the other from `offset` on.

@@ -21,9 +21,10 @@ impl Fixture {
 
     fn age_ingest(&self, blob: &Descriptor) {
         let then = SystemTime::now() - Duration::from_secs(8 * 24 * 60 * 60);
-        let directory = self.store.ingest_path(&blob.digest);
+        let data = self.store.ingest_path(&blob.digest);
+        let record = crate::store::claim::record_path(&data);
         // Before anything is noted there is no record.
-        for path in [directory.join("data"), directory.join("ranges"), directory].iter().filter(|path| path.exists()) {
+        for path in [data, record].iter().filter(|path| path.exists()) {
             File::open(path).unwrap().set_modified(then).unwrap();
         }
     }
@@ -134,7 +135,23 @@ fn an_abandoned_ingest_is_kept_for_a_week() {
 fn an_ingest_whose_blob_is_there_goes_at_once() {
     let fixture = fixture();
     let blob = fixture.put(b"hello");
-    fs::create_dir(fixture.store.ingest_path(&blob.digest)).unwrap();
+    fs::write(fixture.store.ingest_path(&blob.digest), "").unwrap();
+    assert_eq!(gc(&fixture.store).ingests, [blob.digest]);
+    assert!(is_empty(&fixture.store.root().join("ingest")));
+}
+
+#[test]
+fn a_record_without_its_data_goes() {
+    let fixture = fixture();
+    let blob = describe(b"hello");
+    let ingest = fixture.fetch(&blob);
+    ingest.write_at(0, &[b"hel"]).unwrap();
+    ingest.record().unwrap();
+    drop(ingest);
+    fs::remove_file(fixture.store.ingest_path(&blob.digest)).unwrap();
+    fixture.age_ingest(&blob);
+    let mut fixture = fixture;
+    fixture.renew();
     assert_eq!(gc(&fixture.store).ingests, [blob.digest]);
     assert!(is_empty(&fixture.store.root().join("ingest")));
 }

@@ -93,7 +93,7 @@ fn a_torn_record_loses_only_its_last_line() {
     let fixture = Fixture::new();
     let bytes = content(6, LENGTH);
     let blob = describe(&bytes);
-    let record = fixture.store.ingest_path(&blob.digest).join("ranges");
+    let record = crate::store::claim::record_path(&fixture.store.ingest_path(&blob.digest));
     let ingest = fixture.fetch(&blob);
     write(&ingest, &bytes, 0..1000);
     ingest.record().unwrap();
@@ -118,7 +118,7 @@ fn bytes_beyond_the_end_of_the_data_are_not_claimed_even_if_the_data_grows_again
     let fixture = Fixture::new();
     let bytes = content(7, LENGTH);
     let blob = describe(&bytes);
-    let data = fixture.store.ingest_path(&blob.digest).join("data");
+    let data = fixture.store.ingest_path(&blob.digest);
     let ingest = fixture.fetch(&blob);
     write(&ingest, &bytes, 0..500_000);
     ingest.record().unwrap();
@@ -310,10 +310,9 @@ fn of_eight_that_want_a_blob_one_fetches_it() {
 fn a_crash_between_rename_and_cleaning_up_is_a_present_blob() {
     let fixture = Fixture::new();
     let blob = fixture.put(b"hello");
-    let directory = fixture.store.ingest_path(&blob.digest);
-    fs::create_dir(&directory).unwrap();
-    fs::write(directory.join("lock"), "").unwrap();
-    fs::write(directory.join("ranges"), format!("artishim-ingest 1 {} 5\n0 5\n", blob.digest)).unwrap();
+    let path = fixture.store.ingest_path(&blob.digest);
+    fs::write(&path, "").unwrap();
+    fs::write(crate::store::claim::record_path(&path), format!("artishim-ingest 1 {} 5\n0 5\n", blob.digest)).unwrap();
     assert!(matches!(fixture.store.ingest(&fixture.lease, &blob).unwrap(), Claim::Present));
     fs::remove_file(fixture.store.blob_path(&blob.digest)).unwrap();
     assert_eq!(fixture.fetch(&blob).present(), 0);
@@ -327,7 +326,7 @@ fn a_crash_just_before_the_rename_is_a_complete_ingest() {
     ingest.write_at(0, &[b"hello"]).unwrap();
     ingest.record().unwrap();
     drop(ingest);
-    let data = fixture.store.ingest_path(&blob.digest).join("data");
+    let data = fixture.store.ingest_path(&blob.digest);
     let mut permissions = fs::metadata(&data).unwrap().permissions();
     permissions.set_readonly(true);
     fs::set_permissions(&data, permissions).unwrap();
@@ -340,14 +339,14 @@ fn a_blob_larger_than_the_filesystem_is_refused_before_its_first_byte() {
     let fixture = Fixture::new();
     let blob = Descriptor::new("", Digest::sha256(b"x"), 1 << 60);
     assert!(matches!(fixture.store.ingest(&fixture.lease, &blob), Err(Error::NoSpace { .. })));
-    assert!(!fixture.store.ingest_path(&blob.digest).join("data").exists());
+    assert!(!fixture.store.ingest_path(&blob.digest).exists());
 }
 
 #[test]
 fn a_blob_of_which_nothing_comes_takes_no_room() {
     let fixture = Fixture::new();
     let blob = Descriptor::new("", Digest::sha256(b"x"), 64 << 20);
-    let data = fixture.store.ingest_path(&blob.digest).join("data");
+    let data = fixture.store.ingest_path(&blob.digest);
     let allocated = || fs::metadata(&data).unwrap().blocks() * 512;
     let ingest = fixture.fetch(&blob);
     assert!(allocated() < 1 << 20, "{}", allocated());

@@ -87,7 +87,7 @@ fn a_process_killed_at_any_moment_leaves_a_store_where_the_next_goes_on() {
         assert!(fs::read_dir(fixture.store.root().join("leases")).unwrap().count() <= 1);
         if let Some(Claim::Fetch(ingest)) = fixture.store.try_ingest(&fixture.lease, &blob).unwrap() {
             assert_eq!(ingest.present() % CHUNK as u64, 0);
-            let data = fs::read(fixture.store.ingest_path(&blob.digest).join("data")).unwrap();
+            let data = fs::read(fixture.store.ingest_path(&blob.digest)).unwrap();
             let mut start = 0;
             for gap in ingest.missing() {
                 let gap = usize::try_from(gap.start).unwrap()..usize::try_from(gap.end).unwrap();
