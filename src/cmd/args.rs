@@ -27,6 +27,14 @@ pub struct GlobalArgs {
     #[arg(long, value_name = "NAME", global = true, hide_short_help = true)]
     pub context: Option<String>,
     /// Show progress as auto, bars, plain, json or quiet
+    ///
+    /// With json, each line on stderr is an object with an "event". "planned" comes once per pull, with the number of
+    /// "blobs" and all their "bytes". "started", "advanced", "verifying", "finished" and "skipped" are about one blob,
+    /// with "digest", "name", "size", and in "bytes" how much of it is here: a blob that is resumed is "started" with
+    /// more than 0, and "started" again with less if that was of no use. "advanced" comes at most five times a second
+    /// for a blob and twenty times for all of them, with "speed" (bytes per second), "eta" (seconds, null if unknown)
+    /// and the number of "connections" open. It and "finished" have a "total" over all blobs of the pull: "blobs",
+    /// "blobs_done", "size", "bytes", "speed" and "eta". "note" has a "text".
     #[arg(long, value_name = "HOW", global = true, default_value = "auto")]
     pub progress: ProgressMode,
     /// Options for registries

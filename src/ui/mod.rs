@@ -6,28 +6,25 @@
 mod human;
 mod json;
 mod progress;
+mod screen;
 mod table;
 
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, IsTerminal as _, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use indicatif::{MultiProgress, ProgressDrawTarget};
-
+use self::screen::{Screen, Size};
 pub use human::{ago, created_at, duration, size};
 pub use json::to_json;
 pub use progress::ProgressMode;
 pub use table::columns;
-
-/// How often bars are painted, in Hz.
-const PAINTS_PER_SECOND: u8 = 10;
 
 /// Where the program's words go; clones share the same streams.
 #[derive(Clone)]
 pub struct Ui {
     stdout: Stream,
     stderr: Stream,
-    bars: MultiProgress,
+    screen: Arc<Screen>,
     quiet: bool,
 }
 
@@ -43,12 +40,8 @@ impl Ui {
     pub fn new(quiet: bool) -> Self {
         let (stdout, stderr) = (io::stdout(), io::stderr());
         let (data_terminal, status_terminal) = (stdout.is_terminal(), stderr.is_terminal());
-        Self {
-            stdout: Stream::new(stdout, data_terminal),
-            stderr: Stream::new(stderr, status_terminal),
-            bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(PAINTS_PER_SECOND)),
-            quiet,
-        }
+        let (stdout, stderr) = (Stream::new(stdout, data_terminal), Stream::new(stderr, status_terminal));
+        Self { screen: Arc::new(Screen::new(stderr.clone(), screen::stderr_size)), stdout, stderr, quiet }
     }
 
     /// Drops everything.
@@ -64,8 +57,7 @@ impl Ui {
     }
 
     fn to(stdout: Stream, stderr: Stream) -> Self {
-        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
-        Self { stdout, stderr, bars, quiet: false }
+        Self { screen: Arc::new(Screen::new(stderr.clone(), screen::usual_size)), stdout, stderr, quiet: false }
     }
 
     /// The same with or without [`Self::status`] and [`Self::note`].
@@ -90,12 +82,12 @@ impl Ui {
 
     /// Prints one or more lines of data on stdout.
     pub fn data(&self, text: &str) -> io::Result<()> {
-        self.bars.suspend(|| self.stdout.line(text))
+        self.screen.aside(|| self.stdout.line(text))
     }
 
     /// Prints bytes on stdout as they are, without a line end.
     pub fn data_bytes(&self, bytes: &[u8]) -> io::Result<()> {
-        self.bars.suspend(|| self.stdout.write(bytes))
+        self.screen.aside(|| self.stdout.write(bytes))
     }
 
     /// Says what is being done.
@@ -115,8 +107,9 @@ impl Ui {
         self.say(&format!("Warning: {text}"));
     }
 
-    /// Says why the command failed.
+    /// Says why the command failed; nothing moves on the terminal any more.
     pub fn error(&self, text: &str) {
+        self.screen.end();
         self.say(&format!("Error: {text}"));
     }
 
@@ -125,9 +118,17 @@ impl Ui {
         self.say(&format!("Hint: {text}"));
     }
 
-    /// A stderr that cannot be written to leaves nobody to tell.
     fn say(&self, text: &str) {
-        let _ = self.bars.suspend(|| self.stderr.line(text));
+        self.screen.say(text);
+    }
+
+    /// Shows `lines` at the foot of the terminal, below what was said, in place of those shown there before.
+    fn draw(&self, lines: &[String]) {
+        self.screen.draw(lines);
+    }
+
+    fn size(&self) -> Size {
+        self.screen.size()
     }
 }
 
@@ -175,8 +176,12 @@ impl Stream {
 
     /// One write for the whole line, so that lines of several threads do not mix.
     fn line(&self, text: &str) -> io::Result<()> {
-        let text = if self.terminal { printable(text) } else { Cow::Borrowed(text) };
-        self.write(format!("{text}\n").as_bytes())
+        self.write(format!("{}\n", self.shown(text)).as_bytes())
+    }
+
+    /// The text as it may go out here.
+    fn shown<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.terminal { printable(text) } else { Cow::Borrowed(text) }
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
@@ -206,6 +211,9 @@ impl Write for Buffer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod screen_tests;
 
 #[cfg(test)]
 mod tests {
