@@ -16,7 +16,7 @@ use crate::store::{Claim, Ingest, Lease};
 use crate::{registry, store};
 
 /// How many bytes are written before they are noted as here; noting makes the disk begin with them, too.
-const NOTE_BYTES: u64 = 64 * 1024 * 1024;
+const NOTE_BYTES: u64 = 16 * 1024 * 1024;
 /// How long bytes wait to be noted.
 const NOTE_AFTER: Duration = Duration::from_secs(1);
 /// More writes than there will ever be at once.
@@ -94,7 +94,11 @@ impl Fetch {
     /// Waits without holding up other tasks while another process fetches the same blob.
     async fn claim(&self) -> Result<Claim> {
         let (store, lease, blob) = (self.session.store.clone(), Arc::clone(&self.lease), self.blob.clone());
-        if let Some(claim) = store.try_ingest(&lease, &blob)? {
+        let attempt = {
+            let (store, lease, blob) = (store.clone(), Arc::clone(&lease), blob.clone());
+            blocking(move || Ok(store.try_ingest(&lease, &blob)?)).await?
+        };
+        if let Some(claim) = attempt {
             return Ok(claim);
         }
         self.session.progress.note(&format!("{}: waiting for another pull of the same blob", self.name));

@@ -38,10 +38,8 @@ impl Session {
         let at = reference.at_digest(&artifact.descriptor.digest);
         let plan = artifact.plan.clone();
         let runtime = Handle::current();
-        let blobs = artifact.manifest.blobs();
-        let bytes = blobs.iter().map(|blob| blob.size).sum();
+        let bytes = plan.blobs().iter().map(|blob| blob.size).sum();
         let connections = Connections::new(session.settings, Arc::clone(&session.progress), 1, bytes);
-        session.progress.planned(blobs.len(), bytes);
         move |blob| {
             if session.store.has_blob(blob).map_err(io::Error::other)? {
                 let file = session.store.open_blob(blob).map_err(io::Error::other)?;

@@ -145,7 +145,7 @@ fn progress_as_json_is_a_line_for_each_event() {
     let events: Vec<Value> = pulled.stderr.lines().map(json).collect();
     let of_model = |event: &&Value| event["digest"] == Digest::sha256(TINY).to_string();
     let names: Vec<&str> = events.iter().filter(of_model).map(|event| event["event"].as_str().unwrap()).collect();
-    assert_eq!(names, ["started", "finished"]);
+    assert_eq!(names, ["started", "verifying", "finished"]);
 }
 
 #[test]
