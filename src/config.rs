@@ -14,6 +14,8 @@ pub const STORE: &str = "ARTISHIM_STORE";
 pub const CACHE: &str = "ARTISHIM_CACHE";
 /// The delivery to use instead of the one chosen: `artifact`, `bind`, `volume` or `copy`.
 pub const DELIVER: &str = "ARTISHIM_DELIVER";
+/// Whether our engine fetches what podman keeps, where it can: `true` or `false`.
+pub const ACCELERATE: &str = "ARTISHIM_ACCELERATE";
 /// What is logged on stderr, as for `--log-level`.
 pub const LOG_LEVEL: &str = "ARTISHIM_LOG_LEVEL";
 /// The credential file of the containers tools; it must exist when set (containers-auth.json(5)).

@@ -20,6 +20,9 @@ pub struct GlobalArgs {
     /// How files get into containers instead of the best way: auto, artifact, bind, volume, copy or image
     #[arg(long, value_name = "WAY", global = true)]
     pub deliver: Option<String>,
+    /// Have Podman 5.7 and newer pull with artishim's faster engine, or fail with the reason why not
+    #[arg(long, value_name = "BOOL", global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub accelerate: Option<bool>,
     /// Log more on stderr: error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", global = true)]
     pub log_level: Option<String>,

@@ -5,6 +5,8 @@ use serde::Serialize;
 
 use super::{Context, Result};
 use crate::cause::one_line;
+use crate::deliver;
+use crate::deliver::accelerate::{self, Accelerate};
 use crate::engine::decision::{self, ReferenceKind, Wanted};
 use crate::engine::{Engine, PathState};
 
@@ -26,6 +28,9 @@ struct Report {
     rootless: bool,
     store: String,
     sees_store: bool,
+    /// What would become of `--accelerate`, where it is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accelerate: Option<String>,
     deliveries: Vec<Way>,
 }
 
@@ -51,9 +56,21 @@ pub(super) async fn run(context: &Context, args: &EnginesArgs) -> Result<()> {
         rootless: engine.rootless,
         store: store.root().display().to_string(),
         sees_store,
+        accelerate: accelerate(context, &engine).await?,
         deliveries: ways(context, &engine, sees_store).await?,
     };
     if args.json { context.json(&report) } else { print(context, &report) }
+}
+
+async fn accelerate(context: &Context, engine: &Engine) -> Result<Option<String>> {
+    if context.accelerate()? == Accelerate::No {
+        return Ok(None);
+    }
+    match accelerate::find_store(engine, &context.cache()).await {
+        Ok(store) => Ok(Some(format!("into {}", store.root().display()))),
+        Err(deliver::Error::Accelerate(refusal)) => Ok(Some(format!("no: {refusal}"))),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn ways(context: &Context, engine: &Engine, sees_store: bool) -> Result<Vec<Way>> {
@@ -92,10 +109,13 @@ fn print(context: &Context, report: &Report) -> Result<()> {
     let api = report.api_version.as_ref().map_or_else(String::new, |version| format!(", API {version}"));
     let client = report.client_version.as_ref().map_or_else(String::new, |version| format!(", client {version}"));
     let rootless = if report.rootless { ", rootless" } else { "" };
-    context.ui.data(&format!("engine    {} {}{client}{api}{rootless}", report.engine, report.server_version))?;
-    context.ui.data(&format!("endpoint  {}", report.endpoint))?;
+    context.ui.data(&format!("engine      {} {}{client}{api}{rootless}", report.engine, report.server_version))?;
+    context.ui.data(&format!("endpoint    {}", report.endpoint))?;
     let sees = if report.sees_store { "seen by the engine" } else { "not seen by the engine" };
-    context.ui.data(&format!("store     {}, {sees}", report.store))?;
+    context.ui.data(&format!("store       {}, {sees}", report.store))?;
+    if let Some(accelerate) = &report.accelerate {
+        context.ui.data(&format!("accelerate  {accelerate}"))?;
+    }
     context.ui.data("")?;
     let rows = report.deliveries.iter().map(|way| {
         let delivery = way.delivery.unwrap_or("none");

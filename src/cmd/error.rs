@@ -181,6 +181,7 @@ fn deliver_hint(error: &deliver::Error) -> Option<String> {
             Some(format!("wait, or if nobody fills it any more remove the container {container}"))
         }
         deliver::Error::Covered { .. } => Some(String::from("choose another destination")),
+        deliver::Error::Accelerate(_) => Some(String::from("leave --accelerate out")),
         deliver::Error::Foreign { .. } => Some(String::from("choose another name")),
         _ => None,
     }

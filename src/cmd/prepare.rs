@@ -4,16 +4,17 @@ use std::path::PathBuf;
 
 use super::{Context, Error, Result};
 use crate::config;
-use crate::deliver::Preparation;
+use crate::deliver::accelerate::{Accelerate, PodmanPull};
 use crate::deliver::native::{self, RegistryFlags};
+use crate::deliver::{self, Preparation};
 use crate::engine::{self, Cache, Engine};
-use crate::pull::{Policy, Session};
+use crate::pull::{Artifact, Policy, Session};
 use crate::reference::Reference;
 
 /// Where an artifact is kept.
 pub(super) enum Home {
     /// In podman's own store.
-    Podman(Box<Engine>),
+    Podman(Box<(Engine, Artifact)>),
     /// In ours.
     Store,
 }
@@ -21,8 +22,9 @@ pub(super) enum Home {
 /// Podman's store for what podman can mount under the right names, else ours.
 pub(super) async fn home(context: &Context, session: &Session, reference: &Reference) -> Result<Home> {
     let Some(engine) = podman(context).await? else { return Ok(Home::Store) };
-    if session.resolve(reference).await?.plan.is_named_as_by_podman() {
-        return Ok(Home::Podman(Box::new(engine)));
+    let artifact = session.resolve(reference).await?;
+    if artifact.plan.is_named_as_by_podman() {
+        return Ok(Home::Podman(Box::new((engine, artifact))));
     }
     session.progress.note(&format!("{reference}: kept in artishim's store, as podman would not keep its file names"));
     Ok(Home::Store)
@@ -42,24 +44,31 @@ pub(super) async fn is_here(context: &Context, session: &Session, reference: &Re
 /// The engine, if it is a podman that is to keep artifacts itself.
 async fn podman(context: &Context) -> Result<Option<Engine>> {
     let engine = match context.engine().await {
-        Ok(engine) => engine,
+        Ok(engine) => Some(engine),
         // Without an engine there is still a store to pull into, unless an engine was asked for.
-        Err(Error::Engine(_)) if context.choice()? == engine::Choice::Auto => return Ok(None),
-        Err(Error::Engine(engine::Error::Unwanted)) => return Ok(None),
+        Err(Error::Engine(_)) if context.choice()? == engine::Choice::Auto => None,
+        Err(Error::Engine(engine::Error::Unwanted)) => None,
         Err(error) => return Err(error),
     };
+    context.accelerate()?.check(engine.as_ref())?;
     let is_native = matches!(context.wish()?.0, None | Some(engine::decision::Delivery::Native));
-    Ok(Some(engine).filter(|engine| engine.mounts_artifacts() && is_native))
+    Ok(engine.filter(|engine| engine.mounts_artifacts() && is_native))
 }
 
 /// Has podman pull, or pulls into our store what podman refuses.
 pub(super) async fn pull_by_podman(
     context: &Context,
     session: &Session,
-    engine: &Engine,
+    (engine, artifact): &(Engine, Artifact),
     reference: &Reference,
 ) -> Result<()> {
-    let Err(error) = native::pull(engine, reference, &context.podman_flags()?).await else { return Ok(()) };
+    let (flags, cache, accelerate) = (context.podman_flags()?, context.cache(), context.accelerate()?);
+    let pull = PodmanPull { engine, session, reference, artifact, flags: &flags, accelerate, cache: &cache };
+    let error = match pull.run().await {
+        Ok(()) => return Ok(()),
+        Err(deliver::Error::Engine(error)) => error,
+        Err(error) => return Err(error.into()),
+    };
     let reason = crate::cause::one_line(&error);
     session.progress.note(&format!("{reference}: pulled by artishim, as podman refused: {reason}"));
     session.pull(reference, Policy::Always).await?;
@@ -84,6 +93,7 @@ pub(super) fn preparation<'a>(
         cache,
         locks: context.locks(),
         podman_flags: context.podman_flags()?,
+        accelerate: context.accelerate()?,
     })
 }
 
@@ -107,6 +117,19 @@ impl Context {
             tls_verify: registry.tls_verify,
             scratch: self.environment.cache(),
         })
+    }
+
+    /// `--accelerate`, which is an order, or what the environment says, which is a wish.
+    pub(super) fn accelerate(&self) -> Result<Accelerate> {
+        let wished = self.environment.text(config::ACCELERATE);
+        match (self.global.accelerate, wished.as_deref()) {
+            (Some(true), _) => Ok(Accelerate::Must),
+            (None, Some("true" | "1")) => Ok(Accelerate::IfPossible),
+            (Some(false), _) | (None, None | Some("false" | "0")) => Ok(Accelerate::No),
+            (None, Some(other)) => {
+                Err(Error::usage(format!("{} is {other}: expected true or false", config::ACCELERATE)))
+            }
+        }
     }
 
     pub(super) fn wish(&self) -> Result<engine::decision::Wish> {

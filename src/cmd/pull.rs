@@ -12,6 +12,10 @@ use crate::reference::Reference;
 ///
 /// On Podman 5.7 and newer the artifact goes to Podman's own store, elsewhere to artishim's. A pull that was stopped
 /// goes on where it was.
+///
+/// With --accelerate, artishim fetches and verifies the layers and puts them into Podman's artifact store on this
+/// machine, under Podman's own lock; `podman artifact pull` finds them there and does the rest.
+/// ARTISHIM_ACCELERATE=true does the same where it can, and elsewhere Podman pulls as without it.
 #[derive(Args, Debug)]
 pub struct PullArgs {
     /// Artifact to pull
@@ -36,7 +40,7 @@ pub(super) async fn run(context: &Context, args: PullArgs) -> Result<()> {
         return Err(crate::pull::Error::Missing(reference).into());
     }
     match prepare::home(context, &session, &reference).await? {
-        Home::Podman(engine) => prepare::pull_by_podman(context, &session, &engine, &reference).await,
+        Home::Podman(found) => prepare::pull_by_podman(context, &session, &found, &reference).await,
         Home::Store => {
             session.pull(&reference, policy).await?;
             Ok(())

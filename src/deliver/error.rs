@@ -1,5 +1,6 @@
 //! What can go wrong in a delivery.
 
+use super::accelerate::Refusal;
 use crate::{checkout, engine, mount, packaging, pull, reference, store};
 
 /// The result of a delivery's steps.
@@ -45,6 +46,9 @@ pub enum Error {
     /// A task ended without a result.
     #[error("the layout was stopped")]
     Stopped(#[source] tokio::task::JoinError),
+    /// `--accelerate`.
+    #[error("cannot accelerate")]
+    Accelerate(#[from] Refusal),
     /// The snapshot.
     #[error(transparent)]
     Checkout(#[from] checkout::Error),

@@ -1,9 +1,10 @@
 //! How an artifact's files become visible in a container.
 //!
 //! [`Delivery`] is decided in [`crate::engine::decision`]; here each one is carried out and turned into the engine's
-//! own `--mount` values: `native` leaves the mount to podman, `bind` mounts files of a snapshot, `volume` files of a
+//! own `--mount` values: `native` leaves the mount to podman (with `accelerate` for its pull), `bind` mounts files of a snapshot, `volume` files of a
 //! volume filled in the engine, `copy` puts them into a container that was created and not yet started.
 
+pub mod accelerate;
 mod archive;
 pub mod bind;
 pub mod copy;

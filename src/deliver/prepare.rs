@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::accelerate::{Accelerate, PodmanPull};
 use super::copy::Copy;
 use super::native::RegistryFlags;
 use super::{Error, Result, bind, is_whole, native, volume};
@@ -36,6 +37,8 @@ pub struct Preparation<'a> {
     pub locks: PathBuf,
     /// What podman is told about the registry.
     pub podman_flags: RegistryFlags,
+    /// Whether our engine fetches what podman keeps.
+    pub accelerate: Accelerate,
 }
 
 /// What becomes of a mount.
@@ -60,6 +63,7 @@ impl Preparation<'_> {
         if let Some(value) = self.kept_by_podman(mount).await? {
             return Ok(Prepared::Mounts(vec![value]));
         }
+        self.accelerate.check(Some(self.engine))?;
         let reference = self.reference(mount)?;
         let state = self.state(mount).await?;
         if let Some(mounts) = self.filled_volume(mount, &reference, state).await? {
@@ -155,9 +159,19 @@ impl Preparation<'_> {
     }
 
     async fn native(&self, job: Job<'_>) -> Result<Prepared> {
-        match native::pull(self.engine, &job.reference, &self.podman_flags).await {
+        let pull = PodmanPull {
+            engine: self.engine,
+            session: self.session,
+            reference: &job.reference,
+            artifact: &job.artifact,
+            flags: &self.podman_flags,
+            accelerate: self.accelerate,
+            cache: self.cache,
+        };
+        match pull.run().await {
             Ok(()) => Ok(Prepared::Mounts(vec![native::value(job.mount, &job.reference.to_string())])),
-            Err(error) => self.instead(job, error).await,
+            Err(Error::Engine(error)) => self.instead(job, error).await,
+            Err(error) => Err(error),
         }
     }
 

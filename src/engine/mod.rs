@@ -173,6 +173,16 @@ impl Engine {
         self.is_podman_since(5, 7)
     }
 
+    /// Whether it is no service: its command line itself opens files.
+    pub const fn is_local(&self) -> bool {
+        self.is_local
+    }
+
+    /// Where podman keeps its things, as it names the place itself.
+    pub async fn graph_root(&self) -> Result<PathBuf> {
+        Ok(podman::info(self.cli()?).await?.root.into())
+    }
+
     /// Whether `--mount type=image,subpath=` works (podman 5.1). Docker's is left out: moby#50999 empties the mount.
     pub fn mounts_images(&self) -> bool {
         self.is_podman_since(5, 1)

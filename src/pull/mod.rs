@@ -92,6 +92,8 @@ pub struct Artifact {
     pub plan: Plan,
     /// Whether all of its blobs were in the store when it was looked up.
     pub is_stored: bool,
+    /// Whether the reference is an index's, from which it was chosen.
+    pub is_child: bool,
 }
 
 impl Session {
@@ -139,14 +141,14 @@ impl Session {
 
     /// Asks the registry for the manifest and the config only.
     pub async fn resolve(&self, reference: &Reference) -> Result<Artifact> {
-        let (descriptor, bytes, manifest) = self.leaf(reference).await?;
+        let (descriptor, bytes, manifest, is_child) = self.leaf(reference).await?;
         let at = reference.at_digest(&descriptor.digest);
         let config = match &manifest.config {
             Some(config) => self.small_blob(&at, config).await?,
             None => Bytes::new(),
         };
         let plan = packaging::plan(&manifest, &config)?;
-        Ok(Artifact { descriptor, bytes, manifest, config, plan, is_stored: false })
+        Ok(Artifact { descriptor, bytes, manifest, config, plan, is_stored: false, is_child })
     }
 
     /// Fetches what the store does not have of an artifact that was found, and names it `reference`.
@@ -219,15 +221,15 @@ impl Session {
         fetched
     }
 
-    /// Follows indexes down to a manifest.
-    async fn leaf(&self, reference: &Reference) -> Result<(Descriptor, Bytes, Manifest)> {
+    /// Follows indexes down to a manifest; says whether there were any.
+    async fn leaf(&self, reference: &Reference) -> Result<(Descriptor, Bytes, Manifest, bool)> {
         let mut at = reference.clone();
-        for _ in 0..=MAX_DEPTH {
+        for depth in 0..=MAX_DEPTH {
             let raw = self.client.manifest(&at).await?;
             let manifest = Manifest::parse(&raw.bytes, &raw.digest)?;
             if manifest.manifests.is_none() {
                 let descriptor = Descriptor::new(manifest.kind(), raw.digest, raw.bytes.len() as u64);
-                return Ok((descriptor, raw.bytes, manifest));
+                return Ok((descriptor, raw.bytes, manifest, depth > 0));
             }
             at = reference.at_digest(&packaging::choose_child(&manifest, self.platform.as_ref())?.digest);
         }
@@ -276,5 +278,6 @@ pub fn load(store: &Store, entry: &Entry) -> Result<Option<Artifact>> {
     };
     let plan = packaging::plan(&manifest, &config)?;
     let descriptor = entry.descriptor.clone();
-    Ok(Some(Artifact { descriptor, bytes: bytes.into(), manifest, config: config.into(), plan, is_stored: true }))
+    let (bytes, config) = (bytes.into(), config.into());
+    Ok(Some(Artifact { descriptor, bytes, manifest, config, plan, is_stored: true, is_child: false }))
 }

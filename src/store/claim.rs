@@ -117,14 +117,14 @@ pub(super) struct Hold {
 
 impl Hold {
     /// Takes the lock once it is free; nothing if the file was renamed or removed meanwhile.
-    fn wait(path: PathBuf) -> Result<Option<Self>> {
+    pub(super) fn wait(path: PathBuf) -> Result<Option<Self>> {
         let Some(file) = Self::create(&path)? else { return Ok(None) };
         file.lock().at(&path)?;
         Self::check(path, file)
     }
 
     /// Takes the lock if it is free, making the file where there is none.
-    fn attempt(path: PathBuf) -> Result<Option<Self>> {
+    pub(super) fn attempt(path: PathBuf) -> Result<Option<Self>> {
         match Self::create(&path)? {
             Some(file) => Self::try_lock(path, file),
             None => Ok(None),

@@ -45,7 +45,8 @@ fn has_layout(root: &Path) -> Result<bool> {
     }
 }
 
-fn check_version(root: &Path) -> Result<()> {
+/// Whether the layout at `root` is of the version there is.
+pub(super) fn check_version(root: &Path) -> Result<()> {
     let path = root.join("oci-layout");
     let bytes = fs::read(&path).at(&path)?;
     match serde_json::from_slice::<Layout>(&bytes) {

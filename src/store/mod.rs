@@ -57,8 +57,10 @@ mod layout;
 mod lease;
 mod lock;
 mod plan;
+mod podman;
 mod record;
 mod snapshot;
+mod staging;
 #[cfg(test)]
 #[allow(clippy::single_range_in_vec_init, reason = "a list of one range is what is meant")]
 mod tests;
@@ -75,7 +77,9 @@ pub use ingest::Ingest;
 pub use lease::Lease;
 pub use lock::{Exclusive, Shared};
 pub use plan::Swept;
+pub use podman::{PodmanLock, PodmanStore, Unfamiliar};
 pub use snapshot::{Snapshot, StagedSnapshot};
+pub use staging::Staging;
 
 use crate::digest::{Digest, Mismatch};
 use crate::manifest::{self, Descriptor, Manifest};

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod accelerate;
 mod artifacts;
 #[path = "../it/common/registry.rs"]
 mod faulty_registry;

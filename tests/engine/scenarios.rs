@@ -10,7 +10,7 @@ use crate::testbed::{Engine, IMAGE, outcome, own_daemons, registry, use_daemons}
 const MODEL: &[u8] = b"GGUF a tiny model\n";
 const PROJECTOR: &[u8] = b"GGUF a tiny projector\n";
 
-fn mount(reference: &str, destination: &str) -> String {
+pub fn mount(reference: &str, destination: &str) -> String {
     format!("type=artifact,src={reference},dst={destination}")
 }
 
@@ -243,7 +243,7 @@ pub fn fill_that_is_asked_to_stop_leaves_nothing(engine: &Engine) {
 }
 
 /// Bytes that look like a model and differ everywhere.
-fn model(length: usize) -> Vec<u8> {
+pub fn model(length: usize) -> Vec<u8> {
     // Of this run alone: a volume that an earlier one filled would not be filled again.
     let mut state = std::process::id().wrapping_mul(u32::try_from(length).unwrap_or(1));
     let mut bytes = b"GGUF".to_vec();
@@ -255,10 +255,16 @@ fn model(length: usize) -> Vec<u8> {
 }
 
 /// A one-file artifact in a registry of our own, whose faults can be chosen.
-fn served_model(length: usize) -> (String, Registry) {
+pub fn served_model(length: usize) -> (String, Registry) {
     let served = Registry::start();
-    let bytes = model(length);
-    let layer = served.push_blob(bytes).digest;
+    let repository = artifacts::repository("served");
+    served.push_manifest(&repository, "1", &served_manifest(&served, length));
+    (format!("{}/{repository}:1", served.host()), served)
+}
+
+/// Its manifest, to be pushed by the caller.
+pub fn served_manifest(served: &Registry, length: usize) -> String {
+    let layer = served.push_blob(model(length)).digest;
     let config = served.push_blob(*b"{}").digest;
     let manifest = serde_json::json!({
         "schemaVersion": 2,
@@ -270,9 +276,7 @@ fn served_model(length: usize) -> (String, Registry) {
             "annotations": {"org.cncf.model.filepath": "m.gguf", "org.opencontainers.image.title": "m.gguf"},
         }],
     });
-    let repository = artifacts::repository("served");
-    served.push_manifest(&repository, "1", &manifest.to_string());
-    (format!("{}/{repository}:1", served.host()), served)
+    manifest.to_string()
 }
 
 fn size_below(directory: &Path) -> u64 {

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::program::Outcome;
 
 const STATE: &str = "/run/artishim-testbed";
-const WORK: &str = "/var/lib/artishim-testbed/work";
+pub const WORK: &str = "/var/lib/artishim-testbed/work";
 pub const IMAGE: &str = "localhost/artishim-test/base:1";
 
 /// Held by every test; a test that stops a daemon waits until it has them for itself.
@@ -83,7 +83,8 @@ impl Engine {
         outcome(self.command_at(choice, arguments).spawn().unwrap())
     }
 
-    fn command_at(&self, choice: &str, arguments: &[&str]) -> Command {
+    /// The same, not yet run.
+    pub fn command_at(&self, choice: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_artishim"));
         let path = std::env::var("PATH").unwrap();
         command

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::json;
 
 use crate::common::registry::{Fault, Registry, What};
-use crate::common::{Home, MANIFEST, MODELPACK, bytes, layer, modelpack, push};
+use crate::common::{Home, MANIFEST, MODELPACK, bytes, layer, modelpack, outcome, push};
 
 #[track_caller]
 fn assert_says(line: &str, words: &[&str]) {
@@ -125,4 +125,20 @@ fn hostile_path_in_an_artifact() {
     let reference = modelpack(&registry, "acme/evil", &[("a/../../../evil", b"GGUF evil")]);
     assert_says(&home.artishim(&["pull", "--quiet", &reference]).failure(), &["evil"]);
     assert_eq!(home.artishim(&["ls", "-q"]).success(), "");
+}
+
+#[test]
+fn acceleration_without_a_podman_to_accelerate() {
+    let registry = Registry::start();
+    let reference = modelpack(&registry, "acme/tiny", &[("tiny.gguf", b"GGUF")]);
+    let home = Home::new();
+    let error = home.artishim(&["--accelerate", "pull", &reference]).failure();
+    assert_eq!(error, "cannot accelerate: there is no Podman here that keeps artifacts (leave --accelerate out)");
+    let pull = |value: &str, flag: &[&str]| {
+        let mut command = home.command(&[flag, &["pull", "--quiet", &reference]].concat());
+        outcome(command.env("ARTISHIM_ACCELERATE", value).output().unwrap())
+    };
+    assert_eq!(pull("true", &[]), pull("true", &["--accelerate=false"]));
+    pull("true", &[]).success();
+    assert_eq!(pull("maybe", &[]).failure(), "ARTISHIM_ACCELERATE is maybe: expected true or false");
 }

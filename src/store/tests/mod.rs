@@ -4,8 +4,10 @@ mod gc;
 mod index;
 mod ingest;
 mod kill;
+mod podman;
 mod read_only;
 mod snapshot;
+mod staging;
 
 use std::collections::BTreeSet;
 use std::fs;
