@@ -18,7 +18,7 @@ mod retry;
 mod safe_url;
 mod source;
 #[cfg(test)]
-#[path = "../../tests/it/common/registry.rs"]
+#[path = "../../tests/it/common/registry/mod.rs"]
 mod test_registry;
 #[cfg(test)]
 mod tests;

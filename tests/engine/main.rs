@@ -6,7 +6,7 @@
 
 mod accelerate;
 mod artifacts;
-#[path = "../it/common/registry.rs"]
+#[path = "../it/common/registry/mod.rs"]
 mod faulty_registry;
 #[path = "../it/common/outcome.rs"]
 mod program;

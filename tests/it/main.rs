@@ -1,9 +1,11 @@
 //! Behaviour across modules, without network, root or engine.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+#![allow(clippy::print_stdout, reason = "the harness shows it where a test fails")]
 
 mod commands;
 mod common;
 mod errors;
+mod faults;
 mod layers;
 mod man;
 mod pull;

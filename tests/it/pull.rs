@@ -1,26 +1,11 @@
 //! Whole pulls from a registry in this process.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use artishim::digest::Digest;
-
 use crate::common::registry::{Auth, Fault, Registry, What};
-use crate::common::{Home, bytes, modelpack, outcome};
-
-/// What a pull that died may leave: the index readable, every blob under its final name right.
-fn assert_sound(store: &Path) {
-    let Ok(index) = fs::read(store.join("index.json")) else { return };
-    serde_json::from_slice::<serde_json::Value>(&index).expect("the index is JSON");
-    let Ok(blobs) = fs::read_dir(store.join("blobs/sha256")) else { return };
-    for blob in blobs {
-        let path = blob.unwrap().path();
-        let hex = path.file_name().unwrap().to_str().unwrap().to_owned();
-        assert_eq!(Digest::sha256(&fs::read(&path).unwrap()).hex(), hex);
-    }
-}
+use crate::common::{Home, assert_sound, bytes, modelpack, outcome};
 
 #[test]
 fn a_pulled_artifact_lies_in_a_snapshot_under_its_names() {

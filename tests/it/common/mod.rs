@@ -3,9 +3,11 @@
 pub mod outcome;
 pub mod registry;
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use artishim::digest::Digest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -110,4 +112,17 @@ pub fn layer(registry: &Registry, media_type: &str, content: &[u8], annotations:
 pub fn push(registry: &Registry, name: &str, manifest: &Value) -> String {
     registry.push_manifest(name, "1", &manifest.to_string());
     format!("{}/{name}:1", registry.host())
+}
+
+/// What a pull that died may leave: the index readable, every blob under its final name right.
+#[track_caller]
+pub fn assert_sound(store: &Path) {
+    let Ok(index) = fs::read(store.join("index.json")) else { return };
+    serde_json::from_slice::<Value>(&index).expect("the index is JSON");
+    let Ok(blobs) = fs::read_dir(store.join("blobs/sha256")) else { return };
+    for blob in blobs {
+        let path = blob.unwrap().path();
+        let hex = path.file_name().unwrap().to_str().unwrap().to_owned();
+        assert_eq!(Digest::sha256(&fs::read(&path).unwrap()).hex(), hex, "a blob with wrong bytes is visible");
+    }
 }
