@@ -1,6 +1,6 @@
 //! One blob: claimed in the store, fetched into its staged file, committed.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,8 @@ pub(super) struct Fetch {
     pub stop: Interrupt,
     /// Whether bytes of an earlier process were used.
     pub was_resumed: AtomicBool,
+    /// Bytes that came, those of no use too.
+    pub received: Arc<AtomicU64>,
 }
 
 impl Fetch {
@@ -43,19 +45,24 @@ impl Fetch {
         fetched
     }
 
+    /// Begins again from zero where what is here turns out to be of no use, but never for more than the blob's size.
     async fn fetch_again_if_mixed(&self) -> Result<()> {
-        match self.fetch(false).await {
-            // What was staged by an earlier process may have been damaged since; it is gone now, so once from zero.
-            Err(Error::Store(store::Error::Mismatch(mismatch))) if self.was_resumed.load(Ordering::Relaxed) => {
-                tracing::warn!(%mismatch, "what an earlier pull left is damaged, fetching all of it again");
-                self.fetch(false).await
+        let mut in_one_stream = false;
+        loop {
+            match self.fetch(in_one_stream).await {
+                // What was staged by an earlier process may have been damaged since; it is gone now, so once from zero.
+                Err(Error::Store(store::Error::Mismatch(mismatch))) if self.was_resumed.load(Ordering::Relaxed) => {
+                    tracing::warn!(%mismatch, "what an earlier pull left is damaged, fetching all of it again");
+                }
+                // Bytes of two objects may be mixed by now; one answer is of one object.
+                Err(Error::Registry(error @ registry::Error::Changed(_)))
+                    if self.received.load(Ordering::Relaxed) <= self.blob.size =>
+                {
+                    tracing::warn!(%error, "fetching all of it again, in one stream");
+                    in_one_stream = true;
+                }
+                fetched => return fetched,
             }
-            // Bytes of two objects may be mixed by now; one answer is of one object.
-            Err(Error::Registry(error @ registry::Error::Changed(_))) => {
-                tracing::warn!(%error, "fetching all of it again, in one stream");
-                self.fetch(true).await
-            }
-            fetched => fetched,
         }
     }
 
@@ -114,6 +121,7 @@ impl Fetch {
         let named = (&self.blob, self.name.as_str());
         let changed = Arc::new(Notify::new());
         let download = Download::new(&self.session, &self.connections, &self.reference, named, &staged, &changed);
+        let download = download.counting(&self.received);
         let download = if in_one_stream { download.in_one_stream() } else { download };
         let fetched = download.run(&self.stop).await;
         if fetched.is_ok() {

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::time::MissedTickBehavior;
@@ -28,6 +29,8 @@ pub(super) struct Connections {
     left: AtomicU64,
     /// Blobs that are not complete yet.
     blobs: AtomicUsize,
+    /// Bytes and seconds of the requests that ended.
+    ended: Mutex<(u64, Duration)>,
     /// Whether the registry has answered a range with that range.
     serves_ranges: AtomicBool,
 }
@@ -56,6 +59,7 @@ impl Connections {
             received: AtomicU64::new(0),
             left: AtomicU64::new(bytes),
             blobs: AtomicUsize::new(blobs),
+            ended: Mutex::default(),
             serves_ranges: AtomicBool::new(false),
         });
         tokio::spawn(adapt(Arc::downgrade(&connections)));
@@ -93,6 +97,27 @@ impl Connections {
         }
         let share = self.left.load(Ordering::Relaxed) / (2 * self.settings.connections.max(1) as u64);
         share.clamp(MIN_CHUNK.min(self.settings.chunk), self.settings.chunk)
+    }
+
+    /// A request has ended that brought so many bytes in so much time.
+    pub fn ended(&self, bytes: u64, took: Duration) {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        *ended = (ended.0 + bytes, ended.1 + took);
+    }
+
+    /// How many bytes a second one connection brings, once that is known.
+    pub fn usual_speed(&self) -> Option<f64> {
+        let (bytes, took) = *self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        // A speed need not be exact.
+        #[allow(clippy::cast_precision_loss)]
+        (bytes > 0 && !took.is_zero()).then(|| bytes as f64 / took.as_secs_f64())
+    }
+
+    /// How many connections are of use for so many bytes of one blob: one more than for its chunks does the rest of a
+    /// slow one.
+    pub fn useful(&self, bytes: u64) -> usize {
+        let parts = bytes.div_ceil(MIN_CHUNK.min(self.settings.chunk).max(1));
+        self.settings.connections.clamp(1, usize::try_from(parts.max(1)).unwrap_or(usize::MAX))
     }
 
     /// Whether the registry is known to answer ranges with ranges.

@@ -4,6 +4,7 @@
 //! in [`super::work`], when to give up in [`super::failures`], and how many connections there are in
 //! [`super::connections`].
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,7 @@ pub(super) struct Download<S> {
     sink: Arc<S>,
     /// Told when there may be something to do for a worker that had nothing to do.
     changed: Arc<Notify>,
+    received: Arc<AtomicU64>,
     state: Mutex<State>,
 }
 
@@ -94,8 +96,15 @@ impl<S: Sink> Download<S> {
             name: name.to_owned(),
             sink: Arc::clone(sink),
             changed: Arc::clone(changed),
+            received: Arc::default(),
             state: Mutex::new(State { work, failures: Failures::default(), not_before: Instant::now(), wasted: 0 }),
         }
+    }
+
+    /// Adds to `received` the bytes that come.
+    pub fn counting(mut self, received: &Arc<AtomicU64>) -> Self {
+        self.received = Arc::clone(received);
+        self
     }
 
     /// Uses one connection and no ranges where nothing is here yet.
@@ -108,8 +117,7 @@ impl<S: Sink> Download<S> {
     /// Fetches; nothing is under way any more when this returns, but for what the sink has been given.
     pub async fn run(self, stop: &Interrupt) -> Result<()> {
         let missing: u64 = self.sink.missing().iter().map(|range| range.end - range.start).sum();
-        let useful = missing.div_ceil(self.connections.chunk().max(1)).max(1);
-        let count = self.session.settings.connections.clamp(1, usize::try_from(useful).unwrap_or(usize::MAX));
+        let count = self.connections.useful(missing);
         let this = Arc::new(self);
         let mut workers = JoinSet::new();
         for _ in 0..count {
@@ -155,8 +163,8 @@ impl<S: Sink> Download<S> {
         if now < state.not_before {
             return Step::Wait;
         }
-        let round = state.failures.round();
-        state.work.next(self.connections.chunk(), self.sink.horizon(), round, now)
+        let (round, usual) = (state.failures.round(), self.connections.usual_speed());
+        state.work.next(self.connections.chunk(), self.sink.horizon(), usual, round, now)
     }
 
     async fn fetch(&self, part: &Part) -> Result<()> {
@@ -218,6 +226,7 @@ impl<S: Sink> Download<S> {
                     length += piece.len();
                     batch.length += piece.len() as u64;
                     self.connections.received(piece.len() as u64);
+                    self.received.fetch_add(piece.len() as u64, Ordering::Relaxed);
                     batch.pieces.push(piece);
                     // What ends together with the answer is read to the answer's end, so that its connection is kept.
                     let is_cut = offset + batch.length >= part.end() && body.end() > part.end();
@@ -250,7 +259,8 @@ impl<S: Sink> Download<S> {
         let (missing, now) = (self.sink.missing(), Instant::now());
         let absent: u64 = missing.iter().map(|range| range.end - range.start).sum();
         let mut state = self.state();
-        state.work.end(part, missing, now);
+        let took = state.work.end(part, missing, now);
+        self.connections.ended(part.position() - part.start, took);
         let error = match fetched {
             Err(Error::Registry(error)) if error.is_transient() || error.refuses_range() => error,
             other => return other,
@@ -266,7 +276,7 @@ impl<S: Sink> Download<S> {
         match verdict {
             // A registry that cannot resume and breaks off again and again would be read for ever.
             Verdict::Wait(_) | Verdict::Again if state.wasted > self.blob.size => {
-                Err(Error::Unresumable { name: self.name.clone(), source: error })
+                Err(Error::Unresumable { name: self.name.clone(), source: error.into() })
             }
             Verdict::Again => Ok(()),
             Verdict::Wait(pause) => {
@@ -277,9 +287,12 @@ impl<S: Sink> Download<S> {
                 }
                 Ok(())
             }
-            Verdict::GiveUp(attempts, spent) => {
-                Err(Error::Exhausted { name: self.name.clone(), attempts, spent: spent.as_secs(), source: error })
-            }
+            Verdict::GiveUp(attempts, spent) => Err(Error::Exhausted {
+                name: self.name.clone(),
+                attempts,
+                spent: spent.as_secs(),
+                source: error.into(),
+            }),
         }
     }
 

@@ -44,7 +44,7 @@ pub enum Error {
         spent: u64,
         /// The last attempt's end.
         #[source]
-        source: registry::Error,
+        source: Box<registry::Error>,
     },
     /// A blob whose connection breaks and whose registry begins at the first byte again each time.
     #[error("{name}: gave up because its registry breaks off and cannot resume")]
@@ -53,7 +53,7 @@ pub enum Error {
         name: String,
         /// The last attempt's end.
         #[source]
-        source: registry::Error,
+        source: Box<registry::Error>,
     },
     /// The manifest.
     #[error(transparent)]

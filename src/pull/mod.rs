@@ -15,6 +15,7 @@ mod download;
 mod error;
 mod failures;
 mod interrupt;
+mod memory;
 mod ramp;
 mod settings;
 mod stream;
@@ -202,6 +203,7 @@ impl Session {
                 lease: Arc::clone(lease),
                 stop: stop.clone(),
                 was_resumed: AtomicBool::new(false),
+                received: Arc::default(),
                 blob: descriptor,
             };
             let slots = Arc::clone(&slots);
@@ -244,15 +246,7 @@ impl Session {
         if self.store.has_blob(blob)? {
             return Ok(self.store.read_blob(blob)?.into());
         }
-        let mut verifier = blob.verifier();
-        let mut bytes = Vec::new();
-        let mut body = self.client.source(reference, blob).open(&(0..blob.size)).await?;
-        while let Some(chunk) = body.chunk().await? {
-            verifier.update(&chunk)?;
-            bytes.extend_from_slice(&chunk);
-        }
-        verifier.finish()?;
-        Ok(bytes.into())
+        self.read_remote(reference, blob).await
     }
 }
 

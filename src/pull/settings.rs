@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Settings {
     /// The most connections at once, over all blobs.
     pub connections: usize,
-    /// The most bytes one request asks for.
+    /// The most bytes one request asks for, while there are more connections than blobs.
     pub chunk: u64,
     /// How long a connection may bring nothing before its bytes are asked for again.
     pub stall: Duration,

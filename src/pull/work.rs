@@ -89,8 +89,6 @@ pub(super) struct Work {
     running: Vec<Running>,
     /// Answers in a row that were not the range asked for.
     refusals: u32,
-    /// Bytes and seconds of the connections that ended.
-    ended: (u64, f64),
 }
 
 #[derive(Debug)]
@@ -104,17 +102,18 @@ struct Running {
 impl Work {
     pub fn new(size: u64, mode: Mode, missing: Vec<Range>) -> Self {
         let pending = missing.into_iter().collect();
-        Self { size, mode, pending, running: Vec::new(), refusals: 0, ended: (0, 0.0) }
+        Self { size, mode, pending, running: Vec::new(), refusals: 0 }
     }
 
-    /// What the next connection is to do: at most `chunk` bytes, none beyond `horizon`.
-    pub fn next(&mut self, chunk: u64, horizon: u64, round: u32, now: Instant) -> Step {
+    /// What the next connection is to do: at most `chunk` bytes, none beyond `horizon`. `usual` is how many bytes a
+    /// second one connection brings, if that is known.
+    pub fn next(&mut self, chunk: u64, horizon: u64, usual: Option<f64>, round: u32, now: Instant) -> Step {
         let is_alone = self.running.is_empty();
         let Some(first) = self.pending.first() else {
-            return if is_alone { Step::Done } else { self.take_over(round, now) };
+            return if is_alone { Step::Done } else { self.take_over(usual, round, now) };
         };
         let range = match self.mode {
-            Mode::Ranges if first.start >= horizon => return self.take_over(round, now),
+            Mode::Ranges if first.start >= horizon => return self.take_over(usual, round, now),
             Mode::Probe if is_alone => first.start..first.end.min(first.start.saturating_add(chunk)),
             Mode::Ranges => first.start..first.end.min(first.start.saturating_add(chunk)),
             Mode::OneStream if is_alone => first.start..self.size,
@@ -147,17 +146,17 @@ impl Work {
         }
     }
 
-    /// A part has ended, well or not; `missing` are the bytes that are not here.
-    pub fn end(&mut self, part: &Arc<Part>, missing: Vec<Range>, now: Instant) {
+    /// A part has ended, well or not; `missing` are the bytes that are not here. Says how long it took.
+    pub fn end(&mut self, part: &Arc<Part>, missing: Vec<Range>, now: Instant) -> Duration {
+        let mut took = Duration::ZERO;
         if let Some(index) = self.running.iter().position(|running| Arc::ptr_eq(&running.part, part)) {
-            let running = self.running.swap_remove(index);
-            self.ended.0 += part.position() - part.start;
-            self.ended.1 += now.duration_since(running.began).as_secs_f64();
+            took = now.duration_since(self.running.swap_remove(index).began);
         }
         self.pending = missing.into_iter().collect();
         for running in &self.running {
             self.pending.remove(&(running.part.position()..running.part.end()));
         }
+        took
     }
 
     /// The registry has answered a range with something else; from now on it is asked for less.
@@ -171,10 +170,11 @@ impl Work {
     }
 
     /// The rest of the part whose connection is much slower than the others, for one that has nothing to do.
-    fn take_over(&mut self, round: u32, now: Instant) -> Step {
-        let usual = if self.ended.1 > 0.0 { as_f64(self.ended.0) / self.ended.1 } else { return Step::Wait };
+    fn take_over(&mut self, usual: Option<f64>, round: u32, now: Instant) -> Step {
+        let Some(usual) = usual else { return Step::Wait };
         // Once is enough: where everything is slow, asking over and over brings nothing.
-        let first_hand = |running: &&mut Running| running.part.mode == Mode::Ranges && !running.part.is_rest;
+        let first_hand =
+            |running: &&mut Running| matches!(running.part.mode, Mode::Probe | Mode::Ranges) && !running.part.is_rest;
         let slow = self.running.iter_mut().filter(first_hand).find_map(|running| {
             let (seen, since) = running.seen;
             let watched = now.duration_since(since);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     fn next(work: &mut Work, now: Instant) -> Step {
-        work.next(10, u64::MAX, 0, now)
+        work.next(10, u64::MAX, Some(10.0), 0, now)
     }
 
     #[test]
@@ -288,11 +288,11 @@ mod tests {
     fn nothing_is_asked_beyond_the_horizon() {
         let now = Instant::now();
         let mut work = Work::new(SIZE, Mode::Ranges, vec![0..SIZE]);
-        let first = asked(work.next(10, 15, 0, now));
-        let second = asked(work.next(10, 15, 0, now));
+        let first = asked(work.next(10, 15, None, 0, now));
+        let second = asked(work.next(10, 15, None, 0, now));
         assert_eq!([range(&first), range(&second)], [0..10, 10..20]);
-        assert!(matches!(work.next(10, 15, 0, now), Step::Wait));
-        assert_eq!(range(&asked(work.next(10, 25, 0, now))), 20..30);
+        assert!(matches!(work.next(10, 15, None, 0, now), Step::Wait));
+        assert_eq!(range(&asked(work.next(10, 25, None, 0, now))), 20..30);
     }
 
     #[test]
