@@ -154,8 +154,15 @@ impl Read for Reader {
                 break piece;
             }
             match state.ended.take() {
-                Some(Ok(())) => return Ok(0),
-                Some(Err(error)) => return Err(io::Error::other(error)),
+                Some(Ok(())) => {
+                    // The end stays the end, however often it is asked for.
+                    state.ended = Some(Ok(()));
+                    return Ok(0);
+                }
+                Some(Err(error)) => {
+                    state.ended = Some(Err(Error::Unread));
+                    return Err(io::Error::other(error));
+                }
                 None => state = self.0.arrived.wait(state).unwrap_or_else(PoisonError::into_inner),
             }
         };
@@ -218,4 +225,52 @@ impl<R: Read> Read for Verified<R> {
 /// Reads a blob of the store, checking it on the way.
 pub(crate) fn verified<R: Read>(inner: R, blob: &Descriptor) -> Verified<R> {
     Verified { inner, verifier: Some(blob.verifier()), when_good: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ordered(size: u64) -> Arc<Ordered> {
+        Arc::new(Ordered::new(size))
+    }
+
+    async fn take(ordered: &Ordered, offset: u64, bytes: &'static [u8]) -> u64 {
+        ordered.take(offset, vec![Bytes::from_static(bytes)]).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn bytes_are_read_in_order_whatever_order_they_come_in() {
+        let ordered = ordered(9);
+        assert_eq!(take(&ordered, 6, b"ghi").await, 3);
+        assert_eq!(take(&ordered, 0, b"abcd").await, 4);
+        assert_eq!(take(&ordered, 2, b"cdefg").await, 2, "what came before is let go by");
+        assert_eq!(ordered.missing(), []);
+        ordered.state().ended = Some(Ok(()));
+        let mut reader = Reader(Arc::clone(&ordered));
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "abcdefghi");
+        assert_eq!(ordered.horizon(), 9 + WINDOW);
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_stream_stays_its_end() {
+        for (ended, is_good) in [(Ok(()), true), (Err(Error::Interrupted), false)] {
+            let ordered = ordered(0);
+            ordered.state().ended = Some(ended);
+            let mut reader = Reader(ordered);
+            for _ in 0..3 {
+                assert_eq!(reader.read(&mut [0]).is_ok(), is_good);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_reader_that_went_away() {
+        let ordered = ordered(2 * WINDOW);
+        drop(Reader(Arc::clone(&ordered)));
+        let taken = ordered.take(WINDOW, vec![Bytes::from_static(b"late")]).await;
+        assert!(matches!(taken, Err(Error::Unread)));
+    }
 }

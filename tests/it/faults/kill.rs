@@ -76,5 +76,5 @@ fn a_pull_killed_again_and_again_ends_right() {
 #[test]
 #[ignore = "takes a minute; tests/run runs it"]
 fn two_hundred_kills_of_one_pull_end_right() {
-    kill(256 * MIB, 200 * MIB, 200, Duration::from_millis(300));
+    kill(256 * MIB, 20 * MIB, 200, Duration::from_millis(100));
 }
