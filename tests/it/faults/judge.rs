@@ -46,7 +46,11 @@ fn judge_bytes(schedule: &Schedule, rig: &Rig) {
 #[track_caller]
 fn judge_requests(schedule: &Schedule, rig: &Rig) {
     let Settings { connections, failures, .. } = schedule.settings();
-    let shortest = |fault: &Fault| if let What::Shorter(bytes) = fault.what { bytes } else { CHUNK };
+    let shortest = |fault: &Fault| match fault.what {
+        What::Shorter(bytes) => bytes,
+        What::CutAfter(bytes) if bytes > 0 && fault.times == usize::MAX => bytes,
+        _ => CHUNK,
+    };
     let part = schedule.faults.iter().map(|(_, fault)| shortest(fault)).min().unwrap_or(CHUNK);
     let parts: usize = schedule.sizes.iter().map(|size| 1 + size / part).sum();
     // Each part may be asked for twice, led elsewhere, and refused with a token or a URL that has expired.
