@@ -131,22 +131,29 @@ impl Hold {
         }
     }
 
-    /// Only for reading where the file is there: its holder may just be making it read-only.
     fn create(path: &Path) -> Result<Option<File>> {
         match durable::create(path) {
             Ok(file) => return Ok(Some(file)),
             Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
-        match File::open(path) {
+        match Self::reopen(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             opened => opened.map(Some).at(path),
         }
     }
 
+    /// For writing, which NFS wants of who locks; only for reading where its holder has just made it read-only.
+    fn reopen(path: &Path) -> io::Result<File> {
+        match File::options().read(true).write(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(path),
+            opened => opened,
+        }
+    }
+
     /// Takes the lock of what a sweep has found, if it is free.
     pub(super) fn find(path: PathBuf) -> Result<Option<Self>> {
-        match File::open(&path) {
+        match Self::reopen(&path) {
             Ok(file) => Self::try_lock(path, file),
             // A record without its data, which a sweep removes, is an ingest nobody holds.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::attempt(path),

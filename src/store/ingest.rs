@@ -4,6 +4,7 @@ use std::fs::{File, Permissions};
 use std::io::{self, IoSlice, Write};
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::claim::Hold;
@@ -37,6 +38,8 @@ pub struct Ingest {
     is_allocated: Mutex<bool>,
     state: Mutex<State>,
     record: Mutex<Record>,
+    /// Set for ever by a failed flush: the system tells of lost bytes once, and the next flush says all is well.
+    has_lost_bytes: AtomicBool,
     end: End,
     hold: Hold,
     // Dropping the caller's lease early must not let a sweep take what is being written.
@@ -90,6 +93,7 @@ impl Ingest {
             data,
             is_allocated: Mutex::default(),
             record: Mutex::new(Record { file, recorded: written.clone() }),
+            has_lost_bytes: AtomicBool::new(false),
             state: Mutex::new(State { claimed: written.clone(), written, ..State::default() }),
             end: End::Open,
             hold,
@@ -156,7 +160,7 @@ impl Ingest {
     /// time and tells no lie. Each call costs a flush of the data: every 64 MiB or second is enough.
     pub fn record(&self) -> Result<()> {
         let written = self.state().written.clone();
-        self.data.sync_data().at_needing(self.hold.path(), self.blob.size)?;
+        self.flush(File::sync_data)?;
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         let new = written.without(&record.recorded);
         if new.is_empty() {
@@ -198,12 +202,23 @@ impl Ingest {
             return Err(mismatch.into());
         }
         self.data.set_permissions(Permissions::from_mode(durable::READ_ONLY)).at(self.hold.path())?;
-        self.data.sync_all().at_needing(self.hold.path(), self.blob.size)?;
+        self.flush(File::sync_all)?;
         // From the rename on, the path may be somebody else's.
         self.hold.forget()?;
         durable::rename(self.hold.path(), &self.store.blob_path(&self.blob.digest))?;
         self.end = End::Committed;
         Ok(())
+    }
+
+    /// Brings the data to the disk, or says for ever after that some of it did not get there.
+    fn flush(&self, sync: fn(&File) -> io::Result<()>) -> Result<()> {
+        let synced = match sync(&self.data) {
+            Ok(()) if self.has_lost_bytes.load(Ordering::Acquire) => Err(io::Error::other("written bytes were lost")),
+            synced => synced,
+        };
+        synced
+            .inspect_err(|_| self.has_lost_bytes.store(true, Ordering::Release))
+            .at_needing(self.hold.path(), self.blob.size)
     }
 
     /// Hashes what was not hashed on the way; also cuts off what another size had put behind the end.
