@@ -197,9 +197,11 @@ impl Error {
     /// Whether the same request may succeed a little later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { source, .. } | Self::Interrupted { source, .. } => source.is_transient(),
-            Self::Truncated { .. } => true,
-            Self::Status(status) => matches!(status.status, 408 | 429 | 500 | 502..=504),
+            Self::Unreachable { source, .. } => source.is_transient(),
+            // It has worked before, so even what TLS says of it may pass.
+            Self::Interrupted { .. } | Self::Truncated { .. } => true,
+            // 501 and 505 are about the request; those from 520 on are content networks' own.
+            Self::Status(status) => matches!(status.status, 408 | 429 | 500 | 502..=504 | 506..=599),
             _ => false,
         }
     }
@@ -256,6 +258,17 @@ mod tests {
             let shown: Vec<String> = Code::parse(body.as_bytes()).iter().map(ToString::to_string).collect();
             assert_eq!(shown.join(", "), words);
         }
+    }
+
+    #[test]
+    fn what_servers_say_of_themselves_may_pass_and_what_they_say_of_the_request_stays() {
+        let transient = |status| {
+            let (url, codes) = (SafeUrl::new("https://quay.io/v2/"), Vec::new());
+            let status = Status { method: "GET", url, status, reason: "", codes, retry_after: None };
+            Error::Status(Box::new(status)).is_transient()
+        };
+        assert!([408, 429, 500, 502, 503, 504, 520, 524, 529].into_iter().all(transient));
+        assert!(![400, 401, 403, 404, 410, 416, 501, 505].into_iter().any(transient));
     }
 
     #[test]

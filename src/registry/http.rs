@@ -12,16 +12,19 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use reqwest::{Url, header, redirect};
+use tokio::time::timeout;
 
 use super::cause::{Cause, NameError};
 use super::challenge::{self, Challenge};
 use super::error::{Code, Error, Result, Status};
 use super::hosts::{self, Trust};
+use super::retry;
 use super::safe_url::SafeUrl;
 use super::token::Authorization;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest time without a byte.
+/// The longest time without a byte of a document; who reads a blob has a clock of its own, which stands still while the
+/// bytes have nowhere to go.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_REDIRECTS: usize = 5;
 /// The most bytes of an error answer that are read.
@@ -185,7 +188,9 @@ impl Http {
             Some(Authorization::Bearer(token)) => builder.bearer_auth(token),
             None => builder,
         };
-        let answer = builder.send().await.map_err(|error| unreachable(url, &error))?;
+        let late = |_| Error::Unreachable { host: shown_host(url), source: Cause::Timeout(READ_TIMEOUT) };
+        let answer = timeout(READ_TIMEOUT, builder.send()).await.map_err(late)?;
+        let answer = answer.map_err(|error| unreachable(url, &error))?;
         tracing::debug!(method = request.method.as_str(), url = %SafeUrl::new(url.as_str()), status = %answer.status());
         Ok(answer)
     }
@@ -204,7 +209,6 @@ impl Http {
             // Blobs come faster by several connections than by one that is shared.
             .http1_only()
             .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
             .dns_resolver(Resolver)
             .tls_danger_accept_invalid_certs(!kind.verify);
         let builder = if kind.proxied { builder } else { builder.no_proxy() };
@@ -251,7 +255,6 @@ fn unreachable(url: &Url, error: &reqwest::Error) -> Error {
 fn cause(error: &reqwest::Error) -> Cause {
     match Cause::of(error) {
         _ if error.is_timeout() && error.is_connect() => Cause::Timeout(CONNECT_TIMEOUT),
-        _ if error.is_timeout() => Cause::Timeout(READ_TIMEOUT),
         Cause::Other(words) if error.is_builder() => Cause::Tls(words),
         cause => cause,
     }
@@ -260,6 +263,13 @@ fn cause(error: &reqwest::Error) -> Cause {
 /// A place a registry led to; its URL may carry a signature and is never shown.
 #[derive(Clone)]
 pub(super) struct Location(Url);
+
+impl Location {
+    /// Its host and port.
+    pub fn host(&self) -> String {
+        shown_host(&self.0)
+    }
+}
 
 /// An answer whose body has not been read yet.
 pub(super) struct Response {
@@ -321,7 +331,7 @@ impl Response {
     /// The error this answer is, with what can be read of its body.
     pub async fn into_error(self) -> Error {
         let status = self.answer.status();
-        let retry_after = self.header("retry-after").and_then(|text| parse_wait(text, Timestamp::now()));
+        let retry_after = self.header("retry-after").and_then(|text| retry::parse_wait(text, Timestamp::now()));
         let (method, url) = (self.method.as_str(), self.url.clone());
         let codes = self.bytes(MAX_ERROR).await.map(|body| Code::parse(&body)).unwrap_or_default();
         Error::Status(Box::new(Status {
@@ -337,7 +347,7 @@ impl Response {
     /// The whole body, if it has at most `limit` bytes.
     pub async fn bytes(mut self, limit: u64) -> Result<Bytes> {
         let mut body = BytesMut::new();
-        while let Some(chunk) = self.chunk().await? {
+        while let Some(chunk) = self.chunk_in_time().await? {
             if (body.len() + chunk.len()) as u64 > limit {
                 return Err(Error::TooLarge { url: self.url, limit });
             }
@@ -346,21 +356,16 @@ impl Response {
         Ok(body.freeze())
     }
 
+    async fn chunk_in_time(&mut self) -> Result<Option<Bytes>> {
+        let late = Error::Interrupted { url: self.url.clone(), source: Cause::Timeout(READ_TIMEOUT) };
+        timeout(READ_TIMEOUT, self.chunk()).await.unwrap_or(Err(late))
+    }
+
     /// The next bytes of the body, `None` at its end.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
         let chunk = self.answer.chunk().await;
         chunk.map_err(|error| Error::Interrupted { url: self.url.clone(), source: cause(&error) })
     }
-}
-
-/// `Retry-After` in either of its forms (RFC 9110, section 10.2.3).
-fn parse_wait(text: &str, now: Timestamp) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
-    let seconds = date.timestamp().as_second() - now.as_second();
-    Some(Duration::from_secs(seconds.try_into().unwrap_or_default()))
 }
 
 /// Looks names up as the system does, with an error that is recognised afterwards.
@@ -380,20 +385,6 @@ impl reqwest::dns::Resolve for Resolver {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_wait_is_a_number_or_a_date() {
-        let now = Timestamp::from_second(1_445_412_450).unwrap();
-        let cases = [
-            ("120", Some(120)),
-            ("Wed, 21 Oct 2015 07:28:00 GMT", Some(30)),
-            ("Wed, 21 Oct 2015 07:00:00 GMT", Some(0)),
-            ("soon", None),
-        ];
-        for (text, seconds) in cases {
-            assert_eq!(parse_wait(text, now), seconds.map(Duration::from_secs), "{text}");
-        }
-    }
 
     #[test]
     fn a_registry_on_loopback_lends_its_trust_to_nobody() {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::Error;
 
 /// How many times a request is sent again.
@@ -20,6 +22,16 @@ pub(super) fn wait(failures: u32, error: &Error) -> Option<Duration> {
     }
     let ours = FIRST_WAIT * 2_u32.pow(failures - 1);
     Some(error.retry_after().map_or(ours, |asked| asked.clamp(ours, LONGEST_WAIT)))
+}
+
+/// `Retry-After` in either of its forms (RFC 9110, section 10.2.3).
+pub(super) fn parse_wait(text: &str, now: Timestamp) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
+    let seconds = date.timestamp().as_second() - now.as_second();
+    Some(Duration::from_secs(seconds.try_into().unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -56,6 +68,20 @@ mod tests {
         ];
         for (failures, error, milliseconds) in cases {
             assert_eq!(wait(failures, &error), milliseconds.map(Duration::from_millis), "{error:?} {failures}");
+        }
+    }
+
+    #[test]
+    fn a_wait_is_a_number_or_a_date() {
+        let now = Timestamp::from_second(1_445_412_450).unwrap();
+        let cases = [
+            ("120", Some(120)),
+            ("Wed, 21 Oct 2015 07:28:00 GMT", Some(30)),
+            ("Wed, 21 Oct 2015 07:00:00 GMT", Some(0)),
+            ("soon", None),
+        ];
+        for (text, seconds) in cases {
+            assert_eq!(parse_wait(text, now), seconds.map(Duration::from_secs), "{text}");
         }
     }
 }

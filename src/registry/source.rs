@@ -25,8 +25,16 @@ pub struct Source {
 #[derive(Default)]
 struct Known {
     location: Option<Location>,
-    /// The host that answered and the strong validator it gave (RFC 9110, section 8.8.3).
-    tag: Option<(String, String)>,
+    tag: Option<Tag>,
+}
+
+/// A strong validator (RFC 9110, section 8.8.3).
+struct Tag {
+    text: String,
+    /// The host that gave it.
+    host: String,
+    /// Whether that is where the registry led to.
+    is_elsewhere: bool,
 }
 
 impl Source {
@@ -46,18 +54,20 @@ impl Source {
     pub async fn open(&self, range: &Range<u64>) -> Result<Body> {
         let request = self.request(range);
         if let Some(location) = self.location() {
-            match self.client.follow(&location, &self.reference, &request).await {
-                Ok(response) if !response.is_refusal() => return self.accept(response, range).await,
-                Ok(response) => {
-                    tracing::debug!(url = %response.url(), status = response.status(), "asking the registry again")
+            let answer = self.client.follow(&location, &self.reference, &request).await;
+            match answer {
+                Ok(response) if response.is_refusal() => {
+                    tracing::debug!(url = %response.url(), status = response.status(), "asking the registry again");
+                    self.forget_location();
                 }
+                Ok(response) => return self.accept(response, range).await.inspect_err(|_| self.forget_location()),
                 Err(error) => {
                     self.forget_location();
                     return Err(error);
                 }
             }
-            self.forget_location();
         }
+        let request = self.request(range);
         let response = self.client.send(&self.reference, &format!("blobs/{}", self.blob.digest), &request).await?;
         self.accept(response, range).await
     }
@@ -68,9 +78,13 @@ impl Source {
             return request;
         }
         let request = request.header("range", body::header(range));
-        match &self.known().tag {
-            Some((_, tag)) => request.header("if-range", tag.clone()),
-            None => request,
+        let known = self.known();
+        match &known.tag {
+            // Another host's validators are its own.
+            Some(tag) if known.location.as_ref().map_or(!tag.is_elsewhere, |place| place.host() == tag.host) => {
+                request.header("if-range", tag.text.clone())
+            }
+            _ => request,
         }
     }
 
@@ -88,16 +102,17 @@ impl Source {
 
     /// Two objects are never mixed: a host that gives another validator than before has another object.
     fn check_unchanged(&self, response: &Response) -> Result<()> {
-        let Some(tag) = response.header("etag").filter(|tag| !tag.starts_with("W/")) else { return Ok(()) };
+        let Some(tag) = response.header("etag").filter(|tag| tag.starts_with('"')) else { return Ok(()) };
         let host = response.host();
         let mut known = self.known();
         match &known.tag {
-            Some((known_host, known_tag)) if *known_host == host && known_tag != tag => {
+            Some(before) if before.host == host && before.text != tag => {
                 known.tag = None;
                 Err(Error::Changed(response.url().clone()))
             }
             _ => {
-                known.tag = Some((host, tag.to_owned()));
+                let (text, is_elsewhere) = (tag.to_owned(), response.location().is_some());
+                known.tag = Some(Tag { text, host, is_elsewhere });
                 Ok(())
             }
         }
@@ -107,7 +122,8 @@ impl Source {
         self.known().location.clone()
     }
 
-    fn forget_location(&self) {
+    /// Asks the registry again where the blob lies; for who has seen the other place fail.
+    pub fn forget_location(&self) {
         self.known().location = None;
     }
 

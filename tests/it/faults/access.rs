@@ -112,6 +112,18 @@ fn a_place_that_fails_half_way_is_asked_again() {
 }
 
 #[test]
+fn a_place_that_fails_for_good_is_left_for_another_one() {
+    for what in [What::Close, What::CutAfter(0), What::status(503), What::status(520)] {
+        let rig = Rig::one(SIZE);
+        rig.registry.redirect_blobs();
+        rig.registry.fault(Fault::always("signature=secret-0", what.clone()).after(3));
+        let one = Settings { connections: 1, ..settings() };
+        rig.pull_now(one).unwrap_or_else(|error| panic!("{what:?}: {error}\n{}", rig.story()));
+        rig.assert_complete();
+    }
+}
+
+#[test]
 fn a_place_whose_ranges_are_ignored_is_read_in_one_piece() {
     let rig = Rig::one(SIZE);
     rig.registry.redirect_blobs();
