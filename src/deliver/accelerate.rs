@@ -13,7 +13,8 @@ use futures_util::FutureExt as _;
 
 use super::native::{self, RegistryFlags};
 use super::{Error, Result};
-use crate::engine::{self, Cache, Engine, Kind};
+use crate::cause::one_line;
+use crate::engine::{Cache, Engine, Kind};
 use crate::manifest::Descriptor;
 use crate::process;
 use crate::pull::{self, Artifact, Session};
@@ -55,6 +56,9 @@ pub enum Refusal {
     /// Podman has not made what it says it has.
     #[error("{0} has made no artifact store in {1}")]
     NoStore(String, String),
+    /// Podman answers nothing of use.
+    #[error("{0} does not say where its artifacts are: {1}")]
+    Silent(String, String),
     /// The layout.
     #[error(transparent)]
     Layout(#[from] store::Unfamiliar),
@@ -232,11 +236,13 @@ pub async fn find_store(engine: &Engine, cache: &Cache) -> Result<PodmanStore> {
 
 /// The artifact store that podman names, and makes if it has none yet.
 async fn own_store(engine: &Engine) -> Result<PodmanStore> {
-    let graph_root = engine.graph_root().await?;
+    let silent = |error| Refusal::Silent(engine.to_string(), one_line(&error));
+    let graph_root = engine.graph_root().await.map_err(silent)?;
     if let Some(store) = open(&graph_root)? {
         return Ok(store);
     }
-    process::capture(engine.cli()?.call().args(["artifact", "ls"])).await.map_err(engine::Error::from)?;
+    let listed = process::capture(engine.cli()?.call().args(["artifact", "ls"])).await;
+    listed.map_err(|error| silent(error.into()))?;
     open(&graph_root)?.ok_or_else(|| Refusal::NoStore(engine.to_string(), graph_root.display().to_string()).into())
 }
 

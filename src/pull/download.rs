@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -23,7 +23,11 @@ use crate::reference::Reference;
 use crate::registry::{self, Body, Cause, Source};
 
 /// How many bytes are gathered for the sink; smaller writes cost twice the processor time.
-const BATCH_BYTES: usize = 512 * 1024;
+const BATCH_BYTES: u64 = 512 * 1024;
+/// How long bytes are gathered at most: what a slow connection brings is not to be lost, and is seen to come.
+const BATCH_TIME: Duration = Duration::from_secs(1);
+/// Pieces smaller than this are put together; a registry could send each byte in a frame of its own.
+const SMALL_PIECE: usize = 4096;
 /// How often a connection with nothing to do looks whether another one is slow.
 const LOOK: Duration = Duration::from_millis(500);
 /// An answer may take so many times longer to begin than to go on.
@@ -73,6 +77,24 @@ struct Batch {
     length: u64,
     pieces: Vec<Bytes>,
     end: Option<Result<(), registry::Error>>,
+}
+
+impl Batch {
+    const fn new(offset: u64) -> Self {
+        Self { offset, length: 0, pieces: Vec::new(), end: None }
+    }
+
+    fn push(&mut self, piece: Bytes) {
+        self.length += piece.len() as u64;
+        match self.pieces.last_mut() {
+            Some(last) if last.len() < SMALL_PIECE && piece.len() < SMALL_PIECE => {
+                let mut joined = BytesMut::from(std::mem::take(last));
+                joined.extend_from_slice(&piece);
+                *last = joined.freeze();
+            }
+            _ => self.pieces.push(piece),
+        }
+    }
 }
 
 impl<S: Sink> Download<S> {
@@ -216,26 +238,27 @@ impl<S: Sink> Download<S> {
 
     /// Receives from `offset` on until there is enough for the sink, or until the part or the answer ends.
     async fn gather(&self, body: &mut Body, offset: u64, part: &Part) -> Batch {
-        let mut batch = Batch { offset, length: 0, pieces: Vec::new(), end: None };
-        let mut length = 0;
-        while length < BATCH_BYTES && batch.end.is_none() {
-            match timeout(self.session.settings.stall, body.chunk()).await {
+        let (mut batch, began) = (Batch::new(offset), Instant::now());
+        while batch.length < BATCH_BYTES && batch.end.is_none() {
+            let is_empty = batch.length == 0;
+            let stall = self.session.settings.stall;
+            let patience = if is_empty { stall } else { BATCH_TIME.saturating_sub(began.elapsed()).min(stall) };
+            match timeout(patience, body.chunk()).await {
                 Ok(Ok(Some(mut piece))) => {
                     let wanted = part.end().saturating_sub(offset + batch.length);
                     piece.truncate(usize::try_from(wanted).unwrap_or(usize::MAX));
-                    length += piece.len();
-                    batch.length += piece.len() as u64;
                     self.connections.received(piece.len() as u64);
                     self.received.fetch_add(piece.len() as u64, Ordering::Relaxed);
-                    batch.pieces.push(piece);
+                    batch.push(piece);
                     // What ends together with the answer is read to the answer's end, so that its connection is kept.
                     let is_cut = offset + batch.length >= part.end() && body.end() > part.end();
                     batch.end = is_cut.then_some(Ok(()));
                 }
                 Ok(Ok(None)) => batch.end = Some(Ok(())),
                 Ok(Err(error)) => batch.end = Some(Err(error)),
+                Err(_) if !is_empty => break,
                 Err(_) => {
-                    let source = Cause::Timeout(self.session.settings.stall);
+                    let source = Cause::Timeout(stall);
                     batch.end = Some(Err(registry::Error::Interrupted { url: body.url().clone(), source }));
                 }
             }
@@ -268,11 +291,14 @@ impl<S: Sink> Download<S> {
         if error.refuses_range() {
             state.work.refused(part);
         }
-        if error.is_overload() {
-            self.connections.back_off();
-        }
         tracing::info!(blob = %self.blob.digest, %error, "asking again");
         let verdict = state.failures.note(&error, part.round, self.blob.size - absent, now, &self.session.settings);
+        // Perhaps it is only the place the registry led to that fails.
+        self.source.forget_location();
+        // Connections that are refused together are one refusal.
+        if error.is_overload() && verdict != Verdict::Again {
+            self.connections.back_off();
+        }
         match verdict {
             // A registry that cannot resume and breaks off again and again would be read for ever.
             Verdict::Wait(_) | Verdict::Again if state.wasted > self.blob.size => {
@@ -298,5 +324,19 @@ impl<S: Sink> Download<S> {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_tiny_pieces_become_few_and_stay_in_order() {
+        let bytes: Vec<u8> = (0..100_000_u32).map(|number| number.to_le_bytes()[0]).collect();
+        let mut batch = Batch::new(0);
+        bytes.chunks(1).for_each(|piece| batch.push(Bytes::copy_from_slice(piece)));
+        assert_eq!((batch.pieces.concat(), batch.length), (bytes, 100_000));
+        assert!(batch.pieces.len() <= 100_000 / SMALL_PIECE + 1, "{} pieces", batch.pieces.len());
     }
 }

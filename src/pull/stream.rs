@@ -119,7 +119,9 @@ impl Sink for Ordered {
     }
 
     fn horizon(&self) -> u64 {
-        self.state().read.saturating_add(WINDOW)
+        let state = self.state();
+        // Without a reader the download must find out that there is none.
+        if state.is_closed { u64::MAX } else { state.read.saturating_add(WINDOW) }
     }
 
     async fn take(&self, offset: u64, pieces: Vec<Bytes>) -> Result<u64> {
@@ -191,7 +193,10 @@ impl State {
 impl Drop for Reader {
     /// What nobody reads any more need not be fetched.
     fn drop(&mut self) {
-        self.0.state().is_closed = true;
+        let mut state = self.0.state();
+        state.is_closed = true;
+        state.waiting.clear();
+        drop(state);
         self.0.changed.notify_waiters();
     }
 }
@@ -200,6 +205,7 @@ impl Drop for Reader {
 pub(crate) struct Verified<R> {
     inner: R,
     verifier: Option<Verifier>,
+    is_wrong: bool,
     when_good: Option<Box<dyn FnOnce() + Send>>,
 }
 
@@ -209,11 +215,13 @@ impl<R: Read> Read for Verified<R> {
             return Ok(0);
         }
         let length = self.inner.read(buffer)?;
-        let Some(verifier) = &mut self.verifier else { return Ok(0) };
+        let Some(verifier) = &mut self.verifier else {
+            return if self.is_wrong { Err(io::Error::other("its content is wrong")) } else { Ok(0) };
+        };
         verifier.update(&buffer[..length]).map_err(io::Error::other)?;
         if length == 0 {
             let verifier = self.verifier.take().expect("it was there a line above");
-            verifier.finish().map_err(io::Error::other)?;
+            verifier.finish().inspect_err(|_| self.is_wrong = true).map_err(io::Error::other)?;
             if let Some(tell) = self.when_good.take() {
                 tell();
             }
@@ -224,7 +232,7 @@ impl<R: Read> Read for Verified<R> {
 
 /// Reads a blob of the store, checking it on the way.
 pub(crate) fn verified<R: Read>(inner: R, blob: &Descriptor) -> Verified<R> {
-    Verified { inner, verifier: Some(blob.verifier()), when_good: None }
+    Verified { inner, verifier: Some(blob.verifier()), is_wrong: false, when_good: None }
 }
 
 #[cfg(test)]
@@ -266,11 +274,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn wrong_content_stays_wrong_however_often_its_end_is_asked_for() {
+        let blob = Descriptor::new("", crate::digest::Digest::sha256(b"right"), 5);
+        let mut reader = verified(&b"wrong"[..], &blob);
+        assert_eq!(reader.read(&mut [0; 9]).unwrap(), 5);
+        for _ in 0..3 {
+            assert!(reader.read(&mut [0; 9]).is_err());
+        }
+    }
+
     #[tokio::test]
     async fn nobody_waits_for_a_reader_that_went_away() {
         let ordered = ordered(2 * WINDOW);
         drop(Reader(Arc::clone(&ordered)));
         let taken = ordered.take(WINDOW, vec![Bytes::from_static(b"late")]).await;
         assert!(matches!(taken, Err(Error::Unread)));
+        assert_eq!(ordered.horizon(), u64::MAX, "a download that waits for the reader asks, and finds out");
     }
 }

@@ -110,10 +110,10 @@ impl Work {
     pub fn next(&mut self, chunk: u64, horizon: u64, usual: Option<f64>, round: u32, now: Instant) -> Step {
         let is_alone = self.running.is_empty();
         let Some(first) = self.pending.first() else {
-            return if is_alone { Step::Done } else { self.take_over(usual, round, now) };
+            return if is_alone { Step::Done } else { self.take_over(horizon, usual, round, now) };
         };
         let range = match self.mode {
-            Mode::Ranges if first.start >= horizon => return self.take_over(usual, round, now),
+            Mode::Ranges if first.start >= horizon => return self.take_over(horizon, usual, round, now),
             Mode::Probe if is_alone => first.start..first.end.min(first.start.saturating_add(chunk)),
             Mode::Ranges => first.start..first.end.min(first.start.saturating_add(chunk)),
             Mode::OneStream if is_alone => first.start..self.size,
@@ -170,7 +170,7 @@ impl Work {
     }
 
     /// The rest of the part whose connection is much slower than the others, for one that has nothing to do.
-    fn take_over(&mut self, usual: Option<f64>, round: u32, now: Instant) -> Step {
+    fn take_over(&mut self, horizon: u64, usual: Option<f64>, round: u32, now: Instant) -> Step {
         let Some(usual) = usual else { return Step::Wait };
         // Once is enough: where everything is slow, asking over and over brings nothing.
         let first_hand =
@@ -182,6 +182,10 @@ impl Work {
                 return None;
             }
             let position = running.part.position();
+            // What waits at the horizon is held up by us.
+            if position >= horizon {
+                return None;
+            }
             running.seen = (position, now);
             let is_slow = as_f64(position - seen) / watched.as_secs_f64() * SLOW <= usual;
             is_slow.then(|| Arc::clone(&running.part))

@@ -36,6 +36,17 @@ fn a_byte_that_is_wrong_once_spoils_nothing_for_good() {
 }
 
 #[test]
+fn a_registry_that_changes_for_ever_and_sends_nothing_is_given_up() {
+    let rig = Rig::one(SIZE);
+    rig.registry.tag_blobs(Tags::Unsteady);
+    rig.registry.fault(Fault::always(rig.blob(), What::CutAfter(0)));
+    rig.pull_badly(settings());
+    let (asked, settings) = (rig.requests().len(), settings());
+    let most = (settings.failures as usize + 1) * settings.failures as usize * settings.connections;
+    assert!(asked <= most, "{asked} requests\n{}", rig.story());
+}
+
+#[test]
 fn a_wrong_byte_in_one_file_leaves_the_others_to_the_next_pull() {
     let rig = Rig::new(&[SIZE, CHUNK, 10], 7);
     rig.registry.fault(Fault::always(rig.blob(), What::WrongByte(5)));

@@ -80,7 +80,7 @@ fn random_faults_end_with_the_right_bytes_or_an_error_that_names_the_cause() {
 }
 
 #[test]
-#[ignore = "takes half a minute; tests/run runs it with a new seed"]
+#[ignore = "takes half a minute; tests/run runs it"]
 fn a_thousand_random_faults_end_with_the_right_bytes_or_an_error_that_names_the_cause() {
     throw(1000);
 }

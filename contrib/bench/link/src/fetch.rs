@@ -7,6 +7,8 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use rustix::net::RecvFlags;
+
 /// What one request asks for.
 const RANGE: u64 = 16 * 1024 * 1024;
 /// What is received before it is written.
@@ -85,7 +87,8 @@ fn body(stream: &mut TcpStream, buffer: &mut [u8], part: &Part, mut len: usize) 
         let left = (part.to + 1 - at) as usize;
         while len < left.min(buffer.len()) {
             let most = left.min(buffer.len());
-            match stream.read(&mut buffer[len..most])? {
+            // Waits for all of it: a call for each segment that comes would cost more than the bytes.
+            match rustix::net::recv(&*stream, &mut buffer[len..most], RecvFlags::WAITALL)?.0 {
                 0 => return Err(Error::other("the server ended the connection")),
                 got => len += got,
             }
