@@ -27,6 +27,8 @@ pub(super) struct Ramp {
     now: f64,
     /// Ticks on this level.
     ticks: u32,
+    /// The next tick says nothing: in it connections are made.
+    is_beginning: bool,
     /// Whether the level has shown its worth.
     is_settled: bool,
 }
@@ -35,7 +37,7 @@ impl Ramp {
     /// Begins with a few connections, never more than `max`.
     pub fn new(max: usize) -> Self {
         let max = max.max(1);
-        Self { max, level: START.min(max), before: 0.0, now: 0.0, ticks: 0, is_settled: true }
+        Self { max, level: START.min(max), before: 0.0, now: 0.0, ticks: 0, is_beginning: true, is_settled: true }
     }
 
     /// How many connections there should be.
@@ -45,6 +47,9 @@ impl Ramp {
 
     /// Takes the bytes of one tick; `is_full` says that all connections there may be were in use.
     pub fn tick(&mut self, bytes: u64, is_full: bool) -> usize {
+        if bytes > 0 && std::mem::take(&mut self.is_beginning) {
+            return self.level;
+        }
         // The bytes of one tick are a small number, far from where f64 is not exact.
         #[allow(clippy::cast_precision_loss)]
         let bytes = bytes as f64;
@@ -68,7 +73,7 @@ impl Ramp {
     /// Halves the number, as asked by the registry.
     pub fn back_off(&mut self) -> usize {
         self.level = (self.level / 2).max(1);
-        (self.before, self.ticks, self.is_settled) = (self.now, 0, true);
+        (self.before, self.ticks, self.is_settled) = (self.now.max(self.before), 0, true);
         self.level
     }
 
@@ -76,6 +81,8 @@ impl Ramp {
         if self.level < self.max {
             self.level = (self.level * 2).min(self.max);
             (self.before, self.ticks, self.is_settled) = (self.now, 0, false);
+            // What came over fewer connections must not pass for growth.
+            (self.now, self.is_beginning) = (0.0, true);
         }
     }
 
