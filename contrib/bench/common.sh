@@ -5,6 +5,9 @@
 #   cap   behind nginx, which gives each connection 50 MiB/s, as CDNs and object stores do
 #   rtt   40 ms there and back, see link/src/delay.rs
 
+# A decimal point, whatever the user's language writes.
+export LC_ALL=C
+
 state=/run/artishim-testbed
 work=/var/lib/artishim-testbed/work
 bench=contrib/bench

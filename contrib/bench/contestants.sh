@@ -3,7 +3,7 @@
 
 CONTESTANTS=(artishim podman oras oras16 skopeo curl aria2c limit)
 
-# Without an engine: Podman 5.7 would be asked to pull into its own store.
+# As its users run it, with up to 24 connections. Without an engine: Podman 5.7 would be asked to pull into its own store.
 contestant_artishim() {
     command=(env "ARTISHIM_CACHE=$own/cache" "$artishim" --engine none --store "$dest" --progress quiet
         pull "$address/bench/$shape:1")

@@ -20,7 +20,7 @@ pub struct GlobalArgs {
     /// How files get into containers instead of the best way: auto, artifact, bind, volume, copy or image
     #[arg(long, value_name = "WAY", global = true)]
     pub deliver: Option<String>,
-    /// Have Podman 5.7 and newer pull with artishim's faster engine, or fail with the reason why not
+    /// Fetch with artishim's own downloader what Podman 5.7 and newer pulls, or fail with the reason why not
     #[arg(long, value_name = "BOOL", global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub accelerate: Option<bool>,
     /// Log more on stderr: error, warn, info, debug or trace
@@ -31,13 +31,13 @@ pub struct GlobalArgs {
     pub context: Option<String>,
     /// Show progress as auto, bars, plain, json or quiet
     ///
-    /// With json, each line on stderr is an object with an "event". "planned" comes once per pull, with the number of
-    /// "blobs" and all their "bytes". "started", "advanced", "verifying", "finished" and "skipped" are about one blob,
-    /// with "digest", "name", "size", and in "bytes" how much of it is here: a blob that is resumed is "started" with
-    /// more than 0, and "started" again with less if that was of no use. "advanced" comes at most five times a second
-    /// for a blob and twenty times for all of them, with "speed" (bytes per second), "eta" (seconds, null if unknown)
-    /// and the number of "connections" open. It and "finished" have a "total" over all blobs of the pull: "blobs",
-    /// "blobs_done", "size", "bytes", "speed" and "eta". "note" has a "text".
+    /// With json, progress is one object per line on stderr, each with an "event"; errors, warnings and the log stay
+    /// plain text. "planned" gives the number of "blobs" of a pull and their "bytes". "started", "advanced",
+    /// "verifying", "finished" and "skipped" describe one blob: "digest", "name", "size", and "bytes", how much of it
+    /// is here. A blob that is resumed starts with more than 0; one that must be fetched again starts a second time
+    /// with less. "advanced" comes at most five times a second for a blob and twenty times in all, with "speed" (bytes
+    /// per second), "eta" (seconds or null) and the number of open "connections". "advanced" and "finished" carry a
+    /// "total": "blobs", "blobs_done", "size", "bytes", "speed" and "eta". "note" has a "text".
     #[arg(long, value_name = "HOW", global = true, default_value = "auto")]
     pub progress: ProgressMode,
     /// Options for registries
@@ -57,8 +57,8 @@ pub struct RegistryArgs {
     /// Require HTTPS and verify certificates (default: true, but for registries on this machine)
     #[arg(long, value_name = "BOOL", global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub tls_verify: Option<bool>,
-    /// The most connections to fetch with
-    #[arg(long, value_name = "N", global = true, default_value_t = crate::pull::Settings::default().connections)]
+    /// Fetch over at most this many connections
+    #[arg(long, value_name = "N", global = true, value_parser = parse_connections, default_value_t = crate::pull::Settings::default().connections)]
     pub connections: usize,
     /// Platform to take from an index, as OS/ARCH[/VARIANT]
     #[arg(long, value_name = "PLATFORM", global = true, value_parser = parse_platform)]
@@ -88,6 +88,10 @@ impl From<PullPolicy> for Policy {
             PullPolicy::Never => Self::Never,
         }
     }
+}
+
+fn parse_connections(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| String::from("expected a number from 1 on"))
 }
 
 fn parse_platform(text: &str) -> Result<Platform, String> {

@@ -147,9 +147,8 @@ fn pull_hint(error: &pull::Error) -> Option<String> {
     match error {
         pull::Error::Missing(reference) => Some(format!("pull it first: artishim pull {reference}")),
         pull::Error::Registry(error) => registry_hint(error),
-        pull::Error::Exhausted { .. } => {
-            Some(String::from("what arrived is kept: try again and it goes on from there"))
-        }
+        pull::Error::Exhausted { .. } => Some(String::from("try again: a file goes on where it stopped")),
+        pull::Error::Unresumable { .. } => Some(String::from("try again, or name another registry")),
         pull::Error::Store(error) => store_hint(error),
         pull::Error::Packaging(error) => packaging_hint(error),
         _ => None,
@@ -200,9 +199,11 @@ fn registry_hint(error: &registry::Error) -> Option<String> {
         }
         registry::Error::NotFound { .. } => "check repository and tag; some registries say this of private ones too",
         registry::Error::Manifest { .. } | registry::Error::Blob(_) => {
-            "the registry or something before it changes content"
+            "the registry, or a proxy in front of it, serves other bytes: try again, or name another registry"
         }
-        registry::Error::Interrupted { .. } | registry::Error::Truncated { .. } => "try again",
+        registry::Error::Interrupted { .. } | registry::Error::Truncated { .. } | registry::Error::Changed(_) => {
+            "try again"
+        }
         registry::Error::Insecure { .. } => "--tls-verify=false allows it",
         _ => return None,
     };
@@ -218,7 +219,9 @@ fn store_hint(error: &store::Error) -> Option<String> {
             "free some space, or name a store on another filesystem with --store; what arrived is kept"
         }
         store::Error::Ambiguous { .. } => "give more of the digest, or the name",
-        store::Error::Mismatch(_) => "the registry or something before it changes content",
+        store::Error::Mismatch(_) => {
+            "the registry, or a proxy in front of it, serves other bytes: try again, or name another registry"
+        }
         _ => return None,
     };
     Some(hint.to_owned())

@@ -5,7 +5,8 @@
 //! 3. `podman artifact pull` asks the registry for the manifest and the config, as always, and fetches no layer again.
 //! 4. If podman did not take the artifact after all, what no other artifact of its refers to is taken back.
 //!
-//! The staging store is removed at the end, except after an interruption: then it is what the next pull goes on with.
+//! The staging store is removed once podman has answered; after an interruption, or an error before that, it is what the
+//! next pull goes on with.
 
 use std::path::Path;
 
@@ -37,16 +38,16 @@ pub enum Accelerate {
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// Without an engine there is no podman either.
-    #[error("there is no Podman here that keeps artifacts")]
+    #[error("no Podman 5.7 or newer was found")]
     NoPodman,
     /// Docker, or a podman that is too old.
-    #[error("{0} keeps no artifacts as Podman 5.7 and newer do, so artishim itself pulls for it anyway")]
+    #[error("{0} does not keep artifacts itself, so artishim pulls for it anyway")]
     Keepless(String),
     /// Podman behind an API.
-    #[error("{0} is reached as a service, so its files are not ours to write")]
+    #[error("{0} is reached as a service, so its artifact store cannot be written from here")]
     Service(String),
     /// Podman sees another directory by that name.
-    #[error("{engine} does not see the same files as we do in {directory}")]
+    #[error("{directory} is not the directory that {engine} sees under that name")]
     Elsewhere {
         /// The podman.
         engine: String,

@@ -227,7 +227,7 @@ impl<S: Sink> Download<S> {
             return Ok(body);
         }
         if part.mode == Mode::Ranges {
-            let reason = format!("it is everything, asked were {asked:?}");
+            let reason = format!("the whole blob came, asked for were bytes {}-{}", asked.start, asked.end - 1);
             return Err(registry::Error::Range { url: body.url().clone(), reason }.into());
         }
         tracing::info!(blob = %self.blob.digest, url = %body.url(), "ranges are ignored, using one stream");

@@ -34,7 +34,7 @@ pub enum Error {
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
     /// A blob whose connection broke again and again.
-    #[error("{name}: gave up after {attempts} attempts without progress in {spent} s")]
+    #[error("{name}: gave up after {attempts} failed attempts in {spent} s")]
     Exhausted {
         /// The file.
         name: String,
@@ -47,7 +47,7 @@ pub enum Error {
         source: Box<registry::Error>,
     },
     /// A blob whose connection breaks and whose registry begins at the first byte again each time.
-    #[error("{name}: gave up because its registry breaks off and cannot resume")]
+    #[error("{name}: gave up, as the registry keeps breaking off and cannot resume")]
     Unresumable {
         /// The file.
         name: String,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::Settings;
 use crate::registry;
 
-/// The longest a registry may ask us to wait; one that asks for more is told of instead.
+/// The longest a registry may ask us to wait; the pull of one that asks for more is over.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// The failures of one blob since bytes last came.

@@ -81,7 +81,13 @@ pub(super) fn header(range: &Range<u64>) -> String {
 
 /// Reads `Content-Range` (RFC 9110, section 14.4). The answer may be shorter than asked, and nothing else.
 fn check_range(header: &str, size: u64, asked: &Range<u64>) -> Result<Range<u64>, String> {
-    let wrong = || format!("its range is {header:?}, asked were {asked:?} of {size}");
+    let wrong = || {
+        format!(
+            "its range is {header:?}, asked for were bytes {}-{} of {size}",
+            asked.start,
+            asked.end.saturating_sub(1)
+        )
+    };
     let (first, last, total) = parse_range(header).ok_or_else(wrong)?;
     let in_range = first == asked.start && first <= last && last < asked.end;
     if !in_range || total.is_some_and(|total| total != size) {

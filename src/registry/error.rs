@@ -105,7 +105,7 @@ pub enum Error {
         reason: String,
     },
     /// Another object than the one whose first bytes are here already.
-    #[error("{0} has changed while it was read")]
+    #[error("{0} changed while it was being read")]
     Changed(SafeUrl),
     /// A way that would give up the encryption the registry's URL has.
     #[error("{registry} leads to {url}, which is not encrypted")]

@@ -157,7 +157,7 @@ impl Ingest {
     /// Notes durably what is written so far, for whoever goes on after a crash.
     ///
     /// The data reaches the disk before the note is made, so the note needs no flush of its own: one that is lost costs
-    /// time and tells no lie. Each call costs a flush of the data: every 64 MiB or second is enough.
+    /// time and tells no lie. Each call costs a flush of the data, so the caller decides how often.
     pub fn record(&self) -> Result<()> {
         let written = self.state().written.clone();
         self.flush(File::sync_data)?;

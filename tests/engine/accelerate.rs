@@ -332,8 +332,8 @@ fn index_is_left_to_podman() {
 fn engines_that_cannot_be_accelerated_say_why() {
     let _running = use_daemons();
     let reference = artifacts::modelpack(&registry(), &[("tiny.gguf", b"GGUF tiny")]);
-    let keepless = "keeps no artifacts as Podman 5.7 and newer do, so artishim itself pulls for it anyway";
-    let service = "is reached as a service, so its files are not ours to write";
+    let keepless = "does not keep artifacts itself, so artishim pulls for it anyway";
+    let service = "is reached as a service, so its artifact store cannot be written from here";
     let cases = [
         ("docker20", keepless),
         ("docker28", keepless),

@@ -133,7 +133,7 @@ fn acceleration_without_a_podman_to_accelerate() {
     let reference = modelpack(&registry, "acme/tiny", &[("tiny.gguf", b"GGUF")]);
     let home = Home::new();
     let error = home.artishim(&["--accelerate", "pull", &reference]).failure();
-    assert_eq!(error, "cannot accelerate: there is no Podman here that keeps artifacts (leave --accelerate out)");
+    assert_eq!(error, "cannot accelerate: no Podman 5.7 or newer was found (leave --accelerate out)");
     let pull = |value: &str, flag: &[&str]| {
         let mut command = home.command(&[flag, &["pull", "--quiet", &reference]].concat());
         outcome(command.env("ARTISHIM_ACCELERATE", value).output().unwrap())

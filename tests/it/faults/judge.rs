@@ -17,7 +17,7 @@ pub fn judge(schedule: &Schedule, rig: &Rig, ended: &Result<(), String>) {
             assert!(is_named(schedule, error), "{error:?} names nothing that was done\n{}", rig.story());
             // One change is begun anew, as long as it does not cost more than the blob again.
             let spoiled = rig.requests().iter().filter(|request| request.spoiled).count();
-            let keeps_changing = spoiled > 1 && error.contains("has changed while it was read");
+            let keeps_changing = spoiled > 1 && error.contains("changed while it was being read");
             assert!(keeps_changing || !must_succeed(schedule), "this can be overcome: {error}\n{}", rig.story());
             assert!(!error.contains("secret"), "{error}");
         }

@@ -14,7 +14,7 @@ const CONNECTIONS: usize = 4;
 
 /// Kills one pull of `size` bytes up to `kills` times, each after at most `longest`, and lets it end then.
 fn kill(size: usize, bytes_per_second: usize, kills: u64, longest: Duration) {
-    let seed = std::env::var("ARTISHIM_FAULT_SEED").map_or(11, |seed| seed.parse().unwrap());
+    let seed = std::env::var("ARTISHIM_FAULT_SEED").map_or(11, |seed| seed.split('/').next().unwrap().parse().unwrap());
     let mut dice = Dice::new(seed, 0);
     let (home, registry) = (Home::new(), Registry::start());
     let model = model(size);
