@@ -279,9 +279,11 @@ impl<S: Sink> Download<S> {
 
     /// Notes how a part ended; an error is one that ends the download.
     fn settle(&self, part: &Arc<Part>, fetched: Result<()>) -> Result<()> {
-        let (missing, now) = (self.sink.missing(), Instant::now());
-        let absent: u64 = missing.iter().map(|range| range.end - range.start).sum();
+        let now = Instant::now();
         let mut state = self.state();
+        // Seen before the lock is held, it could name what another part has brought and ended with since.
+        let missing = self.sink.missing();
+        let absent: u64 = missing.iter().map(|range| range.end - range.start).sum();
         let took = state.work.end(part, missing, now);
         self.connections.ended(part.position() - part.start, took);
         let error = match fetched {

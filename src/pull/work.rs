@@ -154,7 +154,8 @@ impl Work {
         }
         self.pending = missing.into_iter().collect();
         for running in &self.running {
-            self.pending.remove(&(running.part.position()..running.part.end()));
+            // Not from its position on: that may have moved since `missing` was true.
+            self.pending.remove(&(running.part.start..running.part.end()));
         }
         took
     }
@@ -252,6 +253,16 @@ mod tests {
         work.end(&parts[0], vec![], now);
         work.end(&parts[2], vec![], now);
         assert!(matches!(next(&mut work, now), Step::Wait), "one is still running");
+    }
+
+    #[test]
+    fn what_comes_while_another_part_ends_is_not_asked_for_again() {
+        let now = Instant::now();
+        let mut work = Work::new(20, Mode::Ranges, vec![0..20]);
+        let (first, second) = (asked(next(&mut work, now)), asked(next(&mut work, now)));
+        second.advance(20);
+        work.end(&first, vec![10..20], now);
+        assert!(matches!(next(&mut work, now), Step::Wait));
     }
 
     #[test]
