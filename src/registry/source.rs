@@ -54,18 +54,12 @@ impl Source {
     pub async fn open(&self, range: &Range<u64>) -> Result<Body> {
         let request = self.request(range);
         if let Some(location) = self.location() {
-            let answer = self.client.follow(&location, &self.reference, &request).await;
-            match answer {
-                Ok(response) if response.is_refusal() => {
-                    tracing::debug!(url = %response.url(), status = response.status(), "asking the registry again");
-                    self.forget_location();
-                }
-                Ok(response) => return self.accept(response, range).await.inspect_err(|_| self.forget_location()),
-                Err(error) => {
-                    self.forget_location();
-                    return Err(error);
-                }
+            let response = self.client.follow(&location, &self.reference, &request).await?;
+            if !response.is_refusal() {
+                return self.accept(response, range).await;
             }
+            tracing::debug!(url = %response.url(), status = response.status(), "asking the registry again");
+            self.forget_location();
         }
         let request = self.request(range);
         let response = self.client.send(&self.reference, &format!("blobs/{}", self.blob.digest), &request).await?;
