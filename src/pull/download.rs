@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::batch::Batch;
 use super::connections::Connections;
 use super::failures::{Failures, Verdict};
 use super::work::{Mode, Part, Step, Work};
@@ -26,8 +27,6 @@ use crate::registry::{self, Body, Cause, Source};
 const BATCH_BYTES: u64 = 512 * 1024;
 /// How long bytes are gathered at most: what a slow connection brings is not to be lost, and is seen to come.
 const BATCH_TIME: Duration = Duration::from_secs(1);
-/// Pieces smaller than this are put together; a registry could send each byte in a frame of its own.
-const SMALL_PIECE: usize = 4096;
 /// How often a connection with nothing to do looks whether another one is slow.
 const LOOK: Duration = Duration::from_millis(500);
 /// An answer may take so many times longer to begin than to go on.
@@ -69,32 +68,6 @@ struct State {
     not_before: Instant,
     /// Bytes that came twice.
     wasted: u64,
-}
-
-/// Some bytes of an answer, and how it ended if it has.
-struct Batch {
-    offset: u64,
-    length: u64,
-    pieces: Vec<Bytes>,
-    end: Option<Result<(), registry::Error>>,
-}
-
-impl Batch {
-    const fn new(offset: u64) -> Self {
-        Self { offset, length: 0, pieces: Vec::new(), end: None }
-    }
-
-    fn push(&mut self, piece: Bytes) {
-        self.length += piece.len() as u64;
-        match self.pieces.last_mut() {
-            Some(last) if last.len() < SMALL_PIECE && piece.len() < SMALL_PIECE => {
-                let mut joined = BytesMut::from(std::mem::take(last));
-                joined.extend_from_slice(&piece);
-                *last = joined.freeze();
-            }
-            _ => self.pieces.push(piece),
-        }
-    }
 }
 
 impl<S: Sink> Download<S> {
@@ -301,6 +274,11 @@ impl<S: Sink> Download<S> {
         if error.is_overload() && verdict != Verdict::Again {
             self.connections.back_off();
         }
+        self.conclude(&mut state, verdict, error, now)
+    }
+
+    /// Waits, or ends the download, as the failures say.
+    fn conclude(&self, state: &mut State, verdict: Verdict, error: registry::Error, now: Instant) -> Result<()> {
         match verdict {
             // A registry that cannot resume and breaks off again and again would be read for ever.
             Verdict::Wait(_) | Verdict::Again if state.wasted > self.blob.size => {
@@ -326,19 +304,5 @@ impl<S: Sink> Download<S> {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn many_tiny_pieces_become_few_and_stay_in_order() {
-        let bytes: Vec<u8> = (0..100_000_u32).map(|number| number.to_le_bytes()[0]).collect();
-        let mut batch = Batch::new(0);
-        bytes.chunks(1).for_each(|piece| batch.push(Bytes::copy_from_slice(piece)));
-        assert_eq!((batch.pieces.concat(), batch.length), (bytes, 100_000));
-        assert!(batch.pieces.len() <= 100_000 / SMALL_PIECE + 1, "{} pieces", batch.pieces.len());
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Failures {
 }
 
 /// What to do after a failure.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Ask again at once: the failure was one of several that have been counted already.
     Again,

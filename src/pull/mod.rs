@@ -9,6 +9,7 @@
 //! range as [`work`] hands them out, as long as [`failures`] bears with the registry. [`stream`] sends the same
 //! downloads in order to a reader, and nothing is staged.
 
+mod batch;
 mod blob;
 mod connections;
 mod download;
