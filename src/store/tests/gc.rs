@@ -165,7 +165,7 @@ fn a_snapshot_goes_with_its_manifest_and_what_dead_makers_left_goes_too() {
     fixture.make_snapshot(&manifest, &layer);
     let snapshots = fixture.store.root().join("snapshots");
     fs::create_dir_all(snapshots.join(".1-0-0/deep")).unwrap();
-    fs::write(snapshots.join(".1-0-0.json"), "{").unwrap();
+    fs::write(snapshots.join(".1-0-0.json"), "torn").unwrap();
     let staged = fixture.store.stage_snapshot(&fixture.lease, &Digest::sha256(b"another")).unwrap();
     assert_eq!(gc(&fixture.store), Swept::default());
     assert_eq!(fs::read_dir(&snapshots).unwrap().count(), 3);
