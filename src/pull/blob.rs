@@ -45,23 +45,22 @@ impl Fetch {
         fetched
     }
 
-    /// Begins again from zero where what is here turns out to be of no use, but not for ever, and never for more than
-    /// the blob's size.
+    /// Begins again from zero where what is here turns out to be of no use: once for each reason there may be, and
+    /// never for more than the blob's size.
     async fn fetch_again_if_mixed(&self) -> Result<()> {
-        let mut changes = 0;
+        let mut has_changed = false;
         loop {
-            match self.fetch(changes > 0).await {
+            match self.fetch(has_changed).await {
                 // What was staged by an earlier process may have been damaged since; it is gone now, so once from zero.
                 Err(Error::Store(store::Error::Mismatch(mismatch))) if self.was_resumed.load(Ordering::Relaxed) => {
                     tracing::warn!(%mismatch, "what an earlier pull left is damaged, fetching all of it again");
                 }
                 // Bytes of two objects may be mixed by now; one answer is of one object.
                 Err(Error::Registry(error @ registry::Error::Changed(_)))
-                    if changes < self.session.settings.failures
-                        && self.received.load(Ordering::Relaxed) <= self.blob.size =>
+                    if !has_changed && self.received.load(Ordering::Relaxed) <= self.blob.size =>
                 {
                     tracing::warn!(%error, "fetching all of it again, in one stream");
-                    changes += 1;
+                    has_changed = true;
                 }
                 fetched => return fetched,
             }

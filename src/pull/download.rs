@@ -102,11 +102,11 @@ impl<S: Sink> Download<S> {
         self
     }
 
-    /// Uses one connection and no ranges where nothing is here yet.
+    /// Uses one connection and no ranges where nothing is here yet, and the digest alone to tell objects apart.
     pub fn in_one_stream(mut self) -> Self {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         state.work = Work::new(self.blob.size, Mode::OneStream, self.sink.missing());
-        self
+        Self { source: self.source.without_tags(), ..self }
     }
 
     /// Fetches; nothing is under way any more when this returns, but for what the sink has been given.

@@ -99,6 +99,16 @@ fn tags_that_are_no_help_do_no_harm() {
 }
 
 #[test]
+fn a_stream_that_breaks_goes_on_though_each_answer_has_another_tag() {
+    let rig = Rig::one(SIZE);
+    rig.registry.tag_blobs(Tags::Unsteady);
+    rig.registry.fault(Fault::once(rig.blob(), What::CutAfter(2 * CHUNK)).times(3).after(3));
+    rig.pull_now(settings()).unwrap_or_else(|error| panic!("{error}\n{}", rig.story()));
+    rig.assert_complete();
+    rig.assert_wasted(SIZE as u64);
+}
+
+#[test]
 fn a_compressed_answer_is_named_and_not_stored() {
     let rig = Rig::one(SIZE);
     rig.registry.fault(Fault::always(rig.blob(), What::Gzip));

@@ -1,5 +1,6 @@
 //! Random schedules of faults, each judged by the same few rules.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,28 +36,28 @@ fn throw(count: u64) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let failed = runtime.block_on(run_all(seed, indexes));
     runtime.shutdown_background();
-    for index in &failed {
+    for (index, reason) in &failed {
         let schedule = Schedule::throw(&mut Dice::new(seed, *index));
-        println!("failed: ARTISHIM_FAULT_SEED={seed}/{index}\n{schedule:#?}");
+        println!("{schedule:#?}\n{reason}\nfailed: ARTISHIM_FAULT_SEED={seed}/{index}");
     }
-    assert!(failed.is_empty(), "{} schedules of seed {seed} failed: {failed:?}", failed.len());
+    assert!(failed.is_empty(), "{} schedules of seed {seed} failed", failed.len());
 }
 
-async fn run_all(seed: u64, indexes: std::ops::Range<u64>) -> Vec<u64> {
+/// The schedules that failed, and what was found.
+async fn run_all(seed: u64, indexes: std::ops::Range<u64>) -> BTreeMap<u64, String> {
     let slots = Arc::new(Semaphore::new(AT_ONCE));
     let mut tasks = JoinSet::new();
     for index in indexes {
         let slot = Arc::clone(&slots).acquire_owned().await.unwrap();
         tasks.spawn(async move {
             let _slot = slot;
-            // A task of its own: a panic has been printed, and is only counted here.
-            let run = tokio::spawn(run(seed, index)).await;
-            run.is_err().then_some(index)
+            // A task of its own: its panic is told again behind all traces.
+            let panic = tokio::spawn(run(seed, index)).await.err()?.into_panic();
+            let reason = panic.downcast_ref::<String>().cloned();
+            Some((index, reason.unwrap_or_else(|| String::from("see above"))))
         });
     }
-    let mut failed: Vec<u64> = tasks.join_all().await.into_iter().flatten().collect();
-    failed.sort_unstable();
-    failed
+    tasks.join_all().await.into_iter().flatten().collect()
 }
 
 async fn run(seed: u64, index: u64) {
