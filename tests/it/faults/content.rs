@@ -74,7 +74,9 @@ fn one_answer_of_another_object_is_known_by_its_tag() {
         rig.registry.tag_blobs(Tags::Strong);
         rig.registry.fault(Fault::once(rig.blob(), What::Changed).after(after));
         rig.pull_well(settings());
-        rig.assert_wasted(SIZE as u64);
+        // Hung up on at its head, but its registry fills the socket first.
+        let unread: u64 = rig.requests().iter().filter(|request| request.spoiled).map(|request| request.sent).sum();
+        rig.assert_wasted(SIZE as u64 + unread);
     }
 }
 
