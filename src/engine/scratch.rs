@@ -13,7 +13,7 @@ pub(super) fn unique_name(prefix: &str) -> String {
 pub(super) struct Scratch {
     api: Api,
     name: String,
-    is_removed: bool,
+    is_being_removed: bool,
 }
 
 impl Scratch {
@@ -25,7 +25,7 @@ impl Scratch {
         let (api, name, image) = (api.clone(), unique_name(prefix), image.to_owned());
         let created = tokio::spawn(async move {
             api.create_container(&name, &image, mounts, Labels::new()).await?;
-            Ok(Self { api, name, is_removed: false })
+            Ok(Self { api, name, is_being_removed: false })
         });
         process::joined(created).await
     }
@@ -36,16 +36,19 @@ impl Scratch {
     }
 
     /// Removes the container now, and says how that went.
+    ///
+    /// A task of its own does this too: an engine that is hung up on may leave a container half removed, and refuses to
+    /// be asked again meanwhile.
     pub(super) async fn remove(mut self) -> Result<()> {
-        self.api.remove_container(&self.name).await?;
-        self.is_removed = true;
-        Ok(())
+        self.is_being_removed = true;
+        let (api, name) = (self.api.clone(), std::mem::take(&mut self.name));
+        process::joined(tokio::spawn(async move { api.remove_container(&name).await })).await
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if self.is_removed {
+        if self.is_being_removed {
             return;
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
