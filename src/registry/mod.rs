@@ -44,6 +44,9 @@ use crate::manifest::{self, Descriptor};
 use crate::media;
 use crate::reference::Reference;
 
+/// How many tokens one request may bring to be refused.
+const MAX_RENEWALS: usize = 3;
+
 /// What a [`Client`] is told by the user.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -144,21 +147,26 @@ impl Client {
         response.success().await.map_err(|error| not_found(reference, error))
     }
 
-    /// Sends a request with the repository's authorization, which is renewed once if the registry refuses it.
+    /// Sends a request with the repository's authorization, which is renewed if the registry refuses it.
+    ///
+    /// Between many connections even a new token may have expired before this request came to use it, so a refusal is
+    /// believed after [`MAX_RENEWALS`], or when there is nothing else to show.
     async fn send(&self, reference: &Reference, path: &str, request: &Request) -> Result<Response> {
         let tokens = &self.0.tokens;
-        let grant = tokens.current(reference).await;
-        let response = self.reach(reference, path, request, grant.authorization.as_ref()).await?;
-        if !response.is_challenge() {
-            return Ok(response);
+        let mut grant = tokens.current(reference).await;
+        let mut renewals = 0;
+        loop {
+            let response = self.reach(reference, path, request, grant.authorization.as_ref()).await?;
+            if !response.is_challenge() {
+                return Ok(response);
+            }
+            let refusal = Refusal { challenges: response.challenges(), error: response.into_error().await };
+            if renewals == MAX_RENEWALS || (renewals > 0 && grant.is_password()) {
+                return Err(grant.unauthorized(reference, refusal.error));
+            }
+            grant = tokens.renew(&self.0.http, self.trust(reference), reference, &grant, refusal).await?;
+            renewals += 1;
         }
-        let refusal = Refusal { challenges: response.challenges(), error: response.into_error().await };
-        let grant = tokens.renew(&self.0.http, self.trust(reference), reference, &grant, refusal).await?;
-        let response = self.reach(reference, path, request, grant.authorization.as_ref()).await?;
-        if response.is_challenge() {
-            return Err(grant.unauthorized(reference, response.into_error().await));
-        }
-        Ok(response)
     }
 
     /// Sends a request by the scheme the registry speaks, which the first request finds out.

@@ -48,6 +48,11 @@ pub(super) struct Grant {
 }
 
 impl Grant {
+    /// Whether it is a password, of which there is no newer one.
+    pub fn is_password(&self) -> bool {
+        matches!(self.authorization, Some(Authorization::Basic { .. }))
+    }
+
     /// The error for a repository that `answer` says is not ours to read.
     pub fn unauthorized(&self, reference: &Reference, answer: Error) -> Error {
         let source = self.helper.clone().map_or(answer, |failure| credentials::Error::from(failure).into());

@@ -22,16 +22,17 @@ fn asked_at_registry(rig: &Rig) -> usize {
 
 #[test]
 fn tokens_that_expire_in_the_middle_of_a_blob_are_renewed() {
-    for connections in [1, 4] {
+    // With five uses, four connections often use a token up before the request it was asked for comes to use it.
+    for (connections, uses) in [(1, 10), (4, 10), (4, 5)] {
         let rig = Rig::one(SIZE);
-        rig.registry.require(Auth::Bearer { user: Some(USER), refresh_token: None, uses: 10 });
+        rig.registry.require(Auth::Bearer { user: Some(USER), refresh_token: None, uses });
         // Many more requests than one token is good for.
         rig.registry.fault(Fault::always(rig.blob(), What::Shorter(20_000)));
         rig.pull_well(Settings { connections, ..settings() });
         rig.assert_wasted(0);
         let requests = rig.registry.requests();
         let tokens = requests.iter().filter(|request| request.path.starts_with("/token")).count();
-        assert!(tokens <= requests.len() / 10 + 1, "{tokens} tokens\n{}", rig.story());
+        assert!(tokens <= requests.len() / uses + 1, "{tokens} tokens\n{}", rig.story());
     }
 }
 
