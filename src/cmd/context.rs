@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -64,7 +65,18 @@ impl Context {
         });
         // A download that is still waiting for the network must not hold up the end.
         runtime.shutdown_background();
-        result
+        match result {
+            // What an interrupted download was read by fails in its own words: an upload, an engine's answer.
+            Err(error) if self.is_interrupted() => {
+                tracing::debug!(%error, "interrupted");
+                Err(pull::Error::Interrupted.into())
+            }
+            result => result,
+        }
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupt.heard().now_or_never().is_some()
     }
 
     /// Returns some time after the user asked to stop: long enough to put things in order, where there are any.
