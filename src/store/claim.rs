@@ -182,6 +182,11 @@ impl Hold {
         &self.path
     }
 
+    /// What is known of the staged file.
+    pub(super) fn metadata(&self) -> Result<fs::Metadata> {
+        self.file.metadata().at(&self.path)
+    }
+
     /// The staged file, open for reading and writing.
     pub(super) fn open(&self) -> Result<File> {
         // A crash just before the rename leaves data that only root may open for writing.

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
+use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -108,6 +109,23 @@ pub(super) fn preallocate(file: &File, path: &Path, size: u64) -> Result<()> {
     match rustix::io::retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, size)) {
         Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
         result => result.at_needing(path, size),
+    }
+}
+
+/// Gives the blocks of `range` back to the filesystem, where it can; bytes that were written there are lost.
+pub(super) fn free(file: &File, range: &Range<u64>) -> io::Result<()> {
+    let length = file.metadata()?.len();
+    if range.end > length {
+        // Blocks behind the end go with a cut at the end, even where that changes nothing else.
+        file.set_len(length)?;
+    }
+    if range.start >= length {
+        return Ok(());
+    }
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    match rustix::fs::fallocate(file, flags, range.start, range.end.min(length) - range.start) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+        result => Ok(result?),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::fs::{File, Permissions};
 use std::io::{self, IoSlice, Write};
+use std::iter;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::claim::Hold;
@@ -38,8 +38,9 @@ pub struct Ingest {
     is_allocated: Mutex<bool>,
     state: Mutex<State>,
     record: Mutex<Record>,
-    /// Set for ever by a failed flush: the system tells of lost bytes once, and the next flush says all is well.
-    has_lost_bytes: AtomicBool,
+    /// Set for ever by a failed flush, and held during one: the system tells of lost bytes once, and whoever flushes
+    /// next is told all is well.
+    has_lost_bytes: Mutex<bool>,
     end: End,
     hold: Hold,
     // Dropping the caller's lease early must not let a sweep take what is being written.
@@ -83,8 +84,8 @@ struct Record {
 impl Ingest {
     /// Opens what an earlier holder left, or begins; an error if there is no room for the blob.
     pub(super) fn open(store: &Store, lease: &Lease, blob: &Descriptor, hold: Hold) -> Result<Self> {
+        let (written, has_record) = earlier(&hold, blob)?;
         let data = hold.open()?;
-        let (written, has_record) = earlier(&hold, &data, blob)?;
         // The record is made to agree with the data first: data that grows again must not bring old lines to life.
         let file = if has_record { Some(begin_record(&hold, &written, blob)?) } else { None };
         Ok(Self {
@@ -93,7 +94,7 @@ impl Ingest {
             data,
             is_allocated: Mutex::default(),
             record: Mutex::new(Record { file, recorded: written.clone() }),
-            has_lost_bytes: AtomicBool::new(false),
+            has_lost_bytes: Mutex::default(),
             state: Mutex::new(State { claimed: written.clone(), written, ..State::default() }),
             end: End::Open,
             hold,
@@ -212,13 +213,13 @@ impl Ingest {
 
     /// Brings the data to the disk, or says for ever after that some of it did not get there.
     fn flush(&self, sync: fn(&File) -> io::Result<()>) -> Result<()> {
+        let mut has_lost_bytes = self.has_lost_bytes.lock().unwrap_or_else(PoisonError::into_inner);
         let synced = match sync(&self.data) {
-            Ok(()) if self.has_lost_bytes.load(Ordering::Acquire) => Err(io::Error::other("written bytes were lost")),
+            Ok(()) if *has_lost_bytes => Err(io::Error::other("written bytes were lost")),
             synced => synced,
         };
-        synced
-            .inspect_err(|_| self.has_lost_bytes.store(true, Ordering::Release))
-            .at_needing(self.hold.path(), self.blob.size)
+        *has_lost_bytes = synced.is_err();
+        synced.at_needing(self.hold.path(), self.blob.size)
     }
 
     /// Hashes what was not hashed on the way; also cuts off what another size had put behind the end.
@@ -284,6 +285,16 @@ impl Ingest {
         Ok(())
     }
 
+    /// Frees the blocks that were reserved for bytes which did not come; perhaps nobody pulls again for days.
+    fn give_back_space(&self) {
+        for gap in self.missing() {
+            if let Err(error) = durable::free(&self.data, &gap) {
+                tracing::debug!(%error, path = %self.hold.path().display(), "reserved blocks stay reserved");
+                return;
+            }
+        }
+    }
+
     fn range(&self, offset: u64, length: usize) -> Result<Range<u64>> {
         let end = offset.saturating_add(length as u64);
         if end > self.blob.size {
@@ -302,7 +313,7 @@ impl Drop for Ingest {
         let record = self.record.get_mut().unwrap_or_else(PoisonError::into_inner);
         match self.end {
             End::Committed => {}
-            End::Open if record.recorded.total() > 0 => {}
+            End::Open if record.recorded.total() > 0 => self.give_back_space(),
             End::Open | End::Wrong => self.hold.clear(),
         }
     }
@@ -315,16 +326,19 @@ fn begin_record(hold: &Hold, ranges: &Ranges, blob: &Descriptor) -> Result<File>
     File::options().append(true).open(&path).at(&path)
 }
 
-/// What an earlier holder left of `blob`, and whether there is a record; an error if there is no room for the rest.
-fn earlier(hold: &Hold, data: &File, blob: &Descriptor) -> Result<(Ranges, bool)> {
-    let data = data.metadata().at(hold.path())?;
+/// What an earlier holder left of `blob`, and whether there is to be a record; an error if there is no room for the rest.
+fn earlier(hold: &Hold, blob: &Descriptor) -> Result<(Ranges, bool)> {
+    let data = hold.metadata()?;
     durable::check_space(hold.path(), blob.size, data.blocks().saturating_mul(512)).inspect_err(|_| {
         if data.len() == 0 {
             hold.clear();
         }
     })?;
+    // A commit takes the record away when the data is read-only and flushed; perhaps it was stopped before the rename.
+    let is_sealed = data.permissions().readonly() && data.len() == blob.size;
     match durable::read_if_present(&hold.record_path())? {
         Some(text) => Ok((record::from_text(&String::from_utf8_lossy(&text), blob, data.len()), true)),
+        None if is_sealed => Ok((iter::once(0..blob.size).collect(), true)),
         None => Ok((Ranges::default(), false)),
     }
 }

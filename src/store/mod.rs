@@ -6,9 +6,8 @@
 //! oci-layout                    {"imageLayoutVersion":"1.0.0"}
 //! index.json                    one entry per name; the name is the annotation org.opencontainers.image.ref.name
 //! blobs/<alg>/<hex>             verified bytes, mode 0444, never changed
-//! ingest/<alg>-<hex>/data       a blob being fetched; its blocks are reserved, its bytes come in any order
-//! ingest/<alg>-<hex>/ranges     which of them are there: a header with digest and size, then lines `start end`
-//! ingest/<alg>-<hex>/lock       held by whoever fetches
+//! ingest/<alg>-<hex>            a blob being fetched, locked by whoever fetches; its bytes come in any order
+//! ingest/<alg>-<hex>.ranges     which of them are there: a header with digest and size, then lines `start end`
 //! snapshots/<alg>-<hex>/        the files of the manifest <alg>:<hex> under their names, mode 0444
 //! snapshots/<alg>-<hex>.json    their listing; the snapshot exists if the directory and the listing do
 //! leases/<process>-<n>.json     digests that a living process needs; locked for as long as it does
@@ -28,7 +27,7 @@
 //!
 //! # Locks
 //!
-//! All locks are `flock`s, which end with their process. Files that are locked and also deleted (an ingest's `lock`) are
+//! All locks are `flock`s, which end with their process. Files that are locked and also renamed or deleted (ingests) are
 //! compared with their path after locking; the store's `lock` is never deleted.
 //!
 //! - [`Exclusive`]: changing the index, sweeping. Held shortly, never while bytes come from elsewhere.

@@ -1,5 +1,5 @@
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -335,6 +335,28 @@ fn a_crash_just_before_the_rename_is_a_complete_ingest() {
 }
 
 #[test]
+fn a_kill_between_taking_the_record_away_and_the_rename_loses_nothing() {
+    for (content, is_right) in [(b"hello", true), (b"hullo", false)] {
+        let fixture = Fixture::new();
+        let blob = describe(b"hello");
+        let ingest = fixture.fetch(&blob);
+        ingest.write_at(0, &[content]).unwrap();
+        ingest.record().unwrap();
+        drop(ingest);
+        let data = fixture.store.ingest_path(&blob.digest);
+        fs::remove_file(data.with_extension("ranges")).unwrap();
+        fs::set_permissions(&data, fs::Permissions::from_mode(0o444)).unwrap();
+        // Killed once more, before it commits.
+        drop(fixture.fetch(&blob));
+        let ingest = fixture.fetch(&blob);
+        assert_eq!(ingest.missing(), []);
+        assert_eq!(ingest.commit().is_ok(), is_right);
+        assert_eq!(fixture.store.has_blob(&blob).unwrap(), is_right);
+        assert!(is_empty(&fixture.store.root().join("ingest")));
+    }
+}
+
+#[test]
 fn a_blob_larger_than_the_filesystem_is_refused_before_its_first_byte() {
     let fixture = Fixture::new();
     let blob = Descriptor::new("", Digest::sha256(b"x"), 1 << 60);
@@ -356,9 +378,12 @@ fn a_blob_of_which_nothing_comes_takes_no_room() {
     assert!(is_empty(&fixture.store.root().join("ingest")), "nothing was recorded");
     let ingest = fixture.fetch(&blob);
     ingest.write_at(1000, &[b"x"]).unwrap();
+    ingest.write_at(48 << 20, &[b"y"]).unwrap();
     ingest.record().unwrap();
     drop(ingest);
-    assert_eq!(fixture.fetch(&blob).present(), 1);
+    assert!(allocated() < 1 << 20, "what did not come is given back: {}", allocated());
+    let (ingest, staged) = (fixture.fetch(&blob), fs::read(&data).unwrap());
+    assert_eq!((ingest.present(), staged[1000], staged[48 << 20]), (2, b'x', b'y'));
 }
 
 #[test]
