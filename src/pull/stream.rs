@@ -120,8 +120,9 @@ impl Sink for Ordered {
 
     fn horizon(&self) -> u64 {
         let state = self.state();
-        // Without a reader the download must find out that there is none.
-        if state.is_closed { u64::MAX } else { state.read.saturating_add(WINDOW) }
+        // Without a reader the download must find out that there is none. In whole requests: one that could be taken
+        // only in part would wait for the reader, and the reader perhaps for its connection.
+        if state.is_closed { u64::MAX } else { state.read.saturating_add(WINDOW) / CHUNK * CHUNK }
     }
 
     async fn take(&self, offset: u64, pieces: Vec<Bytes>) -> Result<u64> {
@@ -259,7 +260,9 @@ mod tests {
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
         assert_eq!(text, "abcdefghi");
-        assert_eq!(ordered.horizon(), 9 + WINDOW);
+        assert_eq!(ordered.horizon(), WINDOW, "it moves by whole requests");
+        ordered.state().read = CHUNK;
+        assert_eq!(ordered.horizon(), WINDOW + CHUNK);
     }
 
     #[tokio::test]

@@ -113,9 +113,10 @@ impl Work {
             return if is_alone { Step::Done } else { self.take_over(horizon, usual, round, now) };
         };
         let range = match self.mode {
-            Mode::Ranges if first.start >= horizon => return self.take_over(horizon, usual, round, now),
-            Mode::Probe if is_alone => first.start..first.end.min(first.start.saturating_add(chunk)),
-            Mode::Ranges => first.start..first.end.min(first.start.saturating_add(chunk)),
+            Mode::Probe | Mode::Ranges if first.start >= horizon => return self.take_over(horizon, usual, round, now),
+            // None that the sink would hold up half-way: it could be waiting for what another connection has to bring.
+            Mode::Probe if is_alone => first.start..first.end.min(first.start.saturating_add(chunk)).min(horizon),
+            Mode::Ranges => first.start..first.end.min(first.start.saturating_add(chunk)).min(horizon),
             Mode::OneStream if is_alone => first.start..self.size,
             Mode::Whole if is_alone => 0..self.size,
             _ => return Step::Wait,
@@ -305,9 +306,12 @@ mod tests {
         let mut work = Work::new(SIZE, Mode::Ranges, vec![0..SIZE]);
         let first = asked(work.next(10, 15, None, 0, now));
         let second = asked(work.next(10, 15, None, 0, now));
-        assert_eq!([range(&first), range(&second)], [0..10, 10..20]);
+        assert_eq!([range(&first), range(&second)], [0..10, 10..15]);
         assert!(matches!(work.next(10, 15, None, 0, now), Step::Wait));
-        assert_eq!(range(&asked(work.next(10, 25, None, 0, now))), 20..30);
+        assert_eq!(range(&asked(work.next(10, 25, None, 0, now))), 15..25);
+        let mut probe = Work::new(SIZE, Mode::Probe, vec![20..SIZE]);
+        assert!(matches!(probe.next(10, 20, None, 0, now), Step::Wait));
+        assert_eq!(range(&asked(probe.next(10, 22, None, 0, now))), 20..22);
     }
 
     #[test]
