@@ -1,7 +1,7 @@
 //! One blob: claimed in the store, fetched into its staged file, committed.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::connections::Connections;
 use super::download::{Download, Sink};
-use super::{Error, Interrupt, Result, Session};
+use super::{Error, Interrupt, Result, Session, blocking};
 use crate::manifest::Descriptor;
 use crate::reference::Reference;
 use crate::store::{Claim, Ingest, Lease};
@@ -19,8 +19,8 @@ use crate::{registry, store};
 const NOTE_BYTES: u64 = 16 * 1024 * 1024;
 /// How long bytes wait to be noted.
 const NOTE_AFTER: Duration = Duration::from_secs(1);
-/// More writes than there will ever be at once.
-const WRITES: u32 = 4096;
+/// More uses of an ingest than there will ever be at once.
+const USES: u32 = 4096;
 
 /// What one blob's fetch works with.
 pub(super) struct Fetch {
@@ -135,28 +135,40 @@ impl Fetch {
 /// The sink that writes into a staged file, on threads that may block.
 struct Staged {
     ingest: Arc<Ingest>,
-    /// Each write holds one.
-    writes: Arc<Semaphore>,
-    note: Arc<Mutex<Note>>,
+    /// Each use of the ingest beside this one holds one.
+    uses: Arc<Semaphore>,
+    notes: Arc<Notes>,
 }
 
-/// What is not noted yet.
-struct Note {
-    bytes: u64,
-    since: Instant,
+/// The ingest in use. It goes before the permit does, as who has all permits is its only owner.
+#[derive(Clone)]
+struct Use {
+    ingest: Arc<Ingest>,
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl Use {
+    /// A closure that named the field would take only that along, and not the permit.
+    fn ingest(&self) -> &Ingest {
+        &self.ingest
+    }
 }
 
 impl Staged {
     fn new(ingest: Box<Ingest>) -> Self {
-        let note = Arc::new(Mutex::new(Note { bytes: 0, since: Instant::now() }));
-        Self { ingest: Arc::from(ingest), writes: Arc::new(Semaphore::new(WRITES as usize)), note }
+        Self { ingest: Arc::from(ingest), uses: Arc::new(Semaphore::new(USES as usize)), notes: Arc::default() }
     }
 
-    /// Waits for the last write.
+    async fn begin(&self) -> Use {
+        let permit = Arc::clone(&self.uses).acquire_owned().await.expect("it is never closed");
+        Use { ingest: Arc::clone(&self.ingest), _permit: Arc::new(permit) }
+    }
+
+    /// Waits for the last use.
     async fn close(self: Arc<Self>) -> Box<Ingest> {
-        let (ingest, writes) = (Arc::clone(&self.ingest), Arc::clone(&self.writes));
+        let (ingest, uses) = (Arc::clone(&self.ingest), Arc::clone(&self.uses));
         drop(self);
-        let _all = writes.acquire_many(WRITES).await.expect("it is never closed");
+        let _all = uses.acquire_many(USES).await.expect("it is never closed");
         Box::new(Arc::into_inner(ingest).expect("the download that shared it has ended"))
     }
 }
@@ -170,58 +182,72 @@ impl Sink for Staged {
         u64::MAX
     }
 
+    /// Hashing and noting go on beside the writes, and no connection waits for them.
     async fn take(&self, offset: u64, pieces: Vec<Bytes>) -> Result<u64> {
-        let write = Arc::clone(&self.writes).acquire_owned().await.expect("it is never closed");
-        let (ingest, note) = (Arc::clone(&self.ingest), Arc::clone(&self.note));
+        let (used, notes) = (self.begin().await, Arc::clone(&self.notes));
         blocking(move || {
-            let written = write_and_note(&ingest, &note, offset, &pieces);
-            if ingest.is_behind() {
-                tokio::task::spawn_blocking(move || catch_up(ingest, write));
-            } else {
-                give_up(ingest, write);
+            let new = used.ingest().write_at(offset, &pieces)?;
+            if used.ingest().is_behind() {
+                let used = used.clone();
+                tokio::task::spawn_blocking(move || catch_up(used.ingest()));
             }
-            written
+            if notes.is_due(new)? {
+                tokio::task::spawn_blocking(move || notes.take(used.ingest()));
+            }
+            Ok(new)
         })
         .await
     }
 }
 
-/// Hashes beside the writes, which no connection waits for.
-fn catch_up(ingest: Arc<Ingest>, write: OwnedSemaphorePermit) {
+fn catch_up(ingest: &Ingest) {
     // Whatever it is, the commit meets it again.
     if let Err(error) = ingest.catch_up() {
         tracing::debug!(%error, "cannot read back what was written");
     }
-    give_up(ingest, write);
 }
 
-/// Who has all the permits is the ingest's only owner, so it goes first.
-fn give_up(ingest: Arc<Ingest>, write: OwnedSemaphorePermit) {
-    drop(ingest);
-    drop(write);
+/// When what is written is noted as here: one note at a time.
+#[derive(Default)]
+struct Notes(Mutex<Unnoted>);
+
+struct Unnoted {
+    bytes: u64,
+    since: Instant,
+    is_noting: bool,
+    failure: Option<store::Error>,
 }
 
-fn write_and_note(ingest: &Ingest, note: &Mutex<Note>, offset: u64, pieces: &[Bytes]) -> Result<u64> {
-    let new = ingest.write_at(offset, pieces)?;
-    let is_due = note.lock().unwrap_or_else(PoisonError::into_inner).is_due(new);
-    if is_due {
-        ingest.record()?;
+impl Default for Unnoted {
+    fn default() -> Self {
+        Self { bytes: 0, since: Instant::now(), is_noting: false, failure: None }
     }
-    Ok(new)
 }
 
-impl Note {
-    /// Counts bytes, and says whether it is time to note them.
-    fn is_due(&mut self, new: u64) -> bool {
-        self.bytes += new;
-        let is_due = self.bytes >= NOTE_BYTES || self.since.elapsed() >= NOTE_AFTER;
-        if is_due {
-            *self = Self { bytes: 0, since: Instant::now() };
+impl Notes {
+    /// Counts bytes, and says whether it is time to note them; an error if the last note was one.
+    fn is_due(&self, new: u64) -> Result<bool> {
+        let mut unnoted = self.unnoted();
+        if let Some(error) = unnoted.failure.take() {
+            return Err(error.into());
         }
-        is_due
+        unnoted.bytes += new;
+        let is_due = unnoted.bytes >= NOTE_BYTES || unnoted.since.elapsed() >= NOTE_AFTER;
+        if !is_due || unnoted.is_noting {
+            return Ok(false);
+        }
+        *unnoted = Unnoted { is_noting: true, ..Unnoted::default() };
+        Ok(true)
     }
-}
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(Error::Stopped)?
+    /// Notes what is written.
+    fn take(&self, ingest: &Ingest) {
+        let failure = ingest.record().err();
+        let mut unnoted = self.unnoted();
+        (unnoted.is_noting, unnoted.failure) = (false, failure);
+    }
+
+    fn unnoted(&self) -> MutexGuard<'_, Unnoted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

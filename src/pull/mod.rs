@@ -155,27 +155,46 @@ impl Session {
 
     /// Fetches what the store does not have of an artifact that was found, and names it `reference`.
     pub async fn fetch(&self, reference: &Reference, artifact: Artifact) -> Result<Artifact> {
-        if artifact.is_stored {
-            return Ok(artifact);
+        if !artifact.is_stored {
+            let lease = self.collect(reference, &artifact).await?;
+            self.name(reference, &artifact, &lease).await?;
         }
-        let blobs: Vec<Descriptor> = artifact.manifest.blobs().into_iter().cloned().collect();
-        let digests: Vec<Digest> = blobs.iter().chain([&artifact.descriptor]).map(|blob| blob.digest.clone()).collect();
-        let lease = Arc::new(self.store.lease(&digests)?);
-        self.put_config(&lease, &artifact)?;
-        let blobs = blobs.into_iter().filter(|blob| Some(blob) != artifact.manifest.config.as_ref()).collect();
-        self.fetch_blobs(reference, &artifact, blobs, &lease).await?;
-        self.store.put_blob(&lease, &artifact.bytes, &artifact.descriptor.digest)?;
-        let guard = self.store.exclusive()?;
-        self.store.tag(&guard, reference, artifact.descriptor.clone())?;
         Ok(artifact)
     }
 
-    /// Stores the config that was read to know the packaging, so that it is not fetched again.
-    fn put_config(&self, lease: &Lease, artifact: &Artifact) -> Result<()> {
-        match &artifact.manifest.config {
-            Some(config) => Ok(self.store.put_blob(lease, &artifact.config, &config.digest)?),
-            None => Ok(()),
-        }
+    /// Fetches the blobs that the store does not have; the lease keeps them until the artifact has a name.
+    async fn collect(&self, reference: &Reference, artifact: &Artifact) -> Result<Arc<Lease>> {
+        let lease = self.prepare(artifact).await?;
+        let blobs = artifact.manifest.blobs().into_iter();
+        let blobs = blobs.filter(|blob| Some(*blob) != artifact.manifest.config.as_ref()).cloned().collect();
+        self.fetch_blobs(reference, artifact, blobs, &lease).await?;
+        Ok(lease)
+    }
+
+    /// Leases all that is about to be fetched, and stores the config, which was read to know the packaging.
+    async fn prepare(&self, artifact: &Artifact) -> Result<Arc<Lease>> {
+        let (store, config) = (self.store.clone(), artifact.config.clone());
+        let described = artifact.manifest.config.as_ref().map(|config| config.digest.clone());
+        let blobs = artifact.manifest.blobs().into_iter().chain([&artifact.descriptor]);
+        let digests: Vec<Digest> = blobs.map(|blob| blob.digest.clone()).collect();
+        blocking(move || {
+            let lease = store.lease(&digests)?;
+            described.map_or(Ok(()), |digest| store.put_blob(&lease, &config, &digest))?;
+            Ok(Arc::new(lease))
+        })
+        .await
+    }
+
+    /// Names an artifact whose blobs were collected: who finds the name finds everything.
+    async fn name(&self, reference: &Reference, artifact: &Artifact, lease: &Arc<Lease>) -> Result<()> {
+        let (store, lease, reference) = (self.store.clone(), Arc::clone(lease), reference.clone());
+        let (bytes, descriptor) = (artifact.bytes.clone(), artifact.descriptor.clone());
+        blocking(move || {
+            store.put_blob(&lease, &bytes, &descriptor.digest)?;
+            let guard = store.exclusive()?;
+            Ok(store.tag(&guard, &reference, descriptor)?)
+        })
+        .await
     }
 
     async fn fetch_blobs(
@@ -185,7 +204,7 @@ impl Session {
         mut blobs: Vec<Descriptor>,
         lease: &Arc<Lease>,
     ) -> Result<()> {
-        let bytes = blobs.iter().map(|blob| blob.size).sum();
+        let bytes = total(&blobs);
         self.store.check_space(&blobs)?;
         self.progress.planned(blobs.len(), bytes);
         // The small ones first, as nothing waits for them then; the others as the artifact has them.
@@ -249,6 +268,16 @@ impl Session {
         }
         self.read_remote(reference, blob).await
     }
+}
+
+/// The bytes of all blobs; a manifest may promise more than a number holds.
+fn total<'a>(blobs: impl IntoIterator<Item = &'a Descriptor>) -> u64 {
+    blobs.into_iter().fold(0, |total, blob| total.saturating_add(blob.size))
+}
+
+/// Works on a thread that may wait: for a disk, or for another process that has a lock.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(Error::Stopped)?
 }
 
 /// Waits for all tasks, or for the first that fails.

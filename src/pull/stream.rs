@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use super::connections::Connections;
 use super::download::{Download, Sink};
-use super::{Artifact, Error, Result, Session};
+use super::{Artifact, Error, Result, Session, total};
 use crate::digest::Verifier;
 use crate::manifest::Descriptor;
 use crate::ranges::Ranges;
@@ -38,7 +38,7 @@ impl Session {
         let at = reference.at_digest(&artifact.descriptor.digest);
         let plan = artifact.plan.clone();
         let runtime = Handle::current();
-        let bytes = plan.blobs().iter().map(|blob| blob.size).sum();
+        let bytes = total(plan.blobs());
         let connections = Connections::new(session.settings, Arc::clone(&session.progress), 1, bytes);
         move |blob| {
             if session.store.has_blob(blob).map_err(io::Error::other)? {
