@@ -1,4 +1,4 @@
-//! Reading tars, plain or gzip, in one pass and with bounded memory.
+//! Reading tars, plain, gzip or zstd, in one pass and with bounded memory.
 
 use std::cell::Cell;
 use std::io::{self, Chain, Cursor, Read};
@@ -12,8 +12,11 @@ use super::Error;
 use super::error::At;
 
 const BLOCK: usize = 512;
-/// Read ahead to know what the bytes are; more than a gzip header and the first block of a tar behind it.
-const PEEK: u64 = 8 * 1024;
+/// Read ahead to know what the bytes are: zstd gives nothing before a whole block of its own, which has up to 128 KiB.
+const PEEK: u64 = 256 * 1024;
+/// The largest window of zstd as a power of two, which is the most memory a layer takes: 128 MiB, what the zstd command
+/// takes without being told otherwise.
+const MAX_WINDOW_LOG: u32 = 27;
 /// The most bytes of headers before one member. The tar crate keeps long names in memory whatever their size.
 const MAX_HEADER_BYTES: u64 = 1024 * 1024;
 
@@ -27,7 +30,7 @@ pub(super) enum Format {
     Tar,
     /// A tar in gzip.
     Gzip,
-    /// Zstandard, whatever is in it.
+    /// A tar in zstd.
     Zstd,
     /// Something else.
     Other,
@@ -58,16 +61,37 @@ pub(super) fn peek(mut blob: Box<dyn Read + Send>) -> io::Result<(Format, Peeked
 }
 
 fn format(start: &[u8]) -> Format {
-    if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        return Format::Zstd;
-    }
-    if !start.starts_with(&[0x1f, 0x8b]) {
+    let Some(compressed) = compression(start) else {
         return if is_tar(start) { Format::Tar } else { Format::Other };
-    }
+    };
     let mut block = Vec::new();
-    // An error is expected: the peeked bytes are only the beginning of the stream.
-    let _ = MultiGzDecoder::new(start).take(BLOCK as u64).read_to_end(&mut block);
-    if is_tar(&block) { Format::Gzip } else { Format::Other }
+    match decoder(compressed, start).and_then(|decoder| decoder.take(BLOCK as u64).read_to_end(&mut block)) {
+        Ok(_) if !is_tar(&block) => Format::Other,
+        // Where the peeked bytes do not tell, or are broken, the reading of all of them says what is wrong.
+        _ => compressed,
+    }
+}
+
+/// What the bytes are compressed by; RFC 8878 lets a skippable frame stand first, too.
+fn compression(start: &[u8]) -> Option<Format> {
+    match start {
+        [0x1f, 0x8b, ..] => Some(Format::Gzip),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Format::Zstd),
+        _ => None,
+    }
+}
+
+/// The content of `source`, all of its frames or members after each other.
+fn decoder<'a>(format: Format, source: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    Ok(match format {
+        Format::Tar | Format::Other => Box::new(source),
+        Format::Gzip => Box::new(MultiGzDecoder::new(source)),
+        Format::Zstd => {
+            let mut decoder = zstd::Decoder::new(source)?;
+            decoder.window_log_max(MAX_WINDOW_LOG)?;
+            Box::new(decoder)
+        }
+    })
 }
 
 /// `ustar`, or the zeros of a tar without members.
@@ -80,11 +104,9 @@ pub(super) type Visit<'a> = &'a mut dyn FnMut(&mut Member<'_>) -> Result<(), Err
 
 /// Calls `visit` for each member of the tar in `source`, then reads `source` to its end, which verifies it.
 pub(super) fn read(blob: &Descriptor, format: Format, mut source: Peeked, visit: Visit<'_>) -> Result<(), Error> {
-    match format {
-        Format::Zstd => return Err(Error::Zstd { blob: blob.digest.clone() }),
-        Format::Gzip => read_members(blob, &mut MultiGzDecoder::new(&mut source), visit)?,
-        Format::Tar | Format::Other => read_members(blob, &mut source, visit)?,
-    }
+    let mut tar = decoder(format, &mut source).reading(blob)?;
+    read_members(blob, &mut tar, visit)?;
+    drop(tar);
     io::copy(&mut source, &mut io::sink()).reading(blob)?;
     Ok(())
 }

@@ -53,12 +53,6 @@ pub enum Error {
     /// An Ollama model of one tensor per layer.
     #[error("the model is stored as single tensors, which only Ollama can read")]
     Tensors,
-    /// A layer compressed by a method that is not built in.
-    #[error("layer {blob} is compressed with zstd, which is not supported yet")]
-    Zstd {
-        /// The layer.
-        blob: Digest,
-    },
     /// A path that could leave the folder or harm a terminal or another system.
     #[error("path {path:?} is refused: it {reason}")]
     Path {

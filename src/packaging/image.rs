@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::manifest::Manifest;
+use crate::manifest::{Descriptor, Manifest};
 use crate::media;
 
 use super::{Content, Error, Piece};
@@ -23,11 +23,6 @@ pub(super) fn has_image_config(manifest: &Manifest) -> bool {
 }
 
 pub(super) fn pieces(manifest: &Manifest, _config: &[u8]) -> Result<Vec<Piece>, Error> {
-    let pieces = manifest.layers.iter().map(|layer| {
-        if layer.kind().ends_with("zstd") {
-            return Err(Error::Zstd { blob: layer.digest.clone() });
-        }
-        Ok(Piece { blob: layer.clone(), content: Content::ImageLayer, role: None })
-    });
-    pieces.collect()
+    let piece = |layer: &Descriptor| Piece { blob: layer.clone(), content: Content::ImageLayer, role: None };
+    Ok(manifest.layers.iter().map(piece).collect())
 }

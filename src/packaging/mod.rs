@@ -123,7 +123,7 @@ pub enum Content {
         /// Where it goes; sanitised.
         path: String,
     },
-    /// The members of a tar, plain or gzip; where the bytes are no tar, one file.
+    /// The members of a tar, plain, gzip or zstd; where the bytes are no tar, one file.
     Archive {
         /// The annotated path, for [`Naming::Annotated`] and for bytes that are no tar; sanitised.
         path: Option<String>,

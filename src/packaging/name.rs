@@ -40,9 +40,6 @@ pub(super) fn file(blob: &Descriptor, path: String, role: Option<Role>) -> Piece
 
 /// The piece for a layer that is a tar, whose own names are the files'.
 pub(super) fn archive(blob: &Descriptor, naming: Naming) -> Result<Piece, Error> {
-    if blob.kind().ends_with("+zstd") || blob.kind().ends_with(".zstd") {
-        return Err(Error::Zstd { blob: blob.digest.clone() });
-    }
     Ok(Piece { blob: blob.clone(), content: Content::Archive { path: annotated(blob)?, naming }, role: None })
 }
 

@@ -58,8 +58,8 @@ fn compressed_tars_are_unpacked_only_where_type_and_title_agree() {
 
 #[test]
 fn a_promised_tar_that_is_none_is_a_file() {
-    let zipped = gzip(b"just text");
-    for bytes in [&b"short"[..], &[7; 2000], &zipped] {
+    let (gzipped, zstandard) = (gzip(b"just text"), zstd(b"just text"));
+    for bytes in [&b"short"[..], &[7; 2000], &gzipped, &zstandard] {
         let (sink, _) = layer(Some(media::MODELPACK), WEIGHT_TAR, &[(media::FILEPATH, "a/b")], bytes).files();
         assert_eq!(sink.content("a/b"), bytes);
         let (sink, _) = layer(Some(media::MODELPACK), WEIGHT_TAR, &[], bytes).files();
@@ -78,7 +78,8 @@ fn raw_stays_raw_when_it_is_a_tar() {
 #[test]
 fn the_first_bytes_decide_how_a_tar_is_compressed() {
     let bytes = tar(&[In::File("m.gguf", GGUF)]);
-    for (kind, bytes) in [(WEIGHT_TAR, gzip(&bytes)), ("application/vnd.cncf.model.weight.v1.tar+gzip", bytes)] {
+    let gzipped = "application/vnd.cncf.model.weight.v1.tar+gzip";
+    for (kind, bytes) in [(WEIGHT_TAR, gzip(&bytes)), (gzipped, zstd(&bytes)), (ZSTD_WEIGHT, gzip(&bytes)), (gzipped, bytes)] {
         assert_eq!(layer(None, kind, &[], &bytes).files().0.content("m.gguf"), GGUF);
     }
 }
@@ -163,12 +164,56 @@ fn archives_that_meet_collide() {
     }
 }
 
+const ZSTD_WEIGHT: &str = "application/vnd.cncf.model.weight.v1.tar+zstd";
+
+/// RFC 8878: one frame that asks for a window of `window_log` bits and holds `bytes` as they are.
+fn zstd_frame(window_log: u8, bytes: &[u8]) -> Vec<u8> {
+    let block = u32::try_from(bytes.len()).unwrap() << 3 | 1;
+    [&[0x28, 0xb5, 0x2f, 0xfd, 0, (window_log - 10) << 3][..], &block.to_le_bytes()[..3], bytes].concat()
+}
+
 #[test]
-fn zstd_is_named_and_refused() {
-    let early = layer(None, "application/vnd.cncf.model.weight.v1.tar+zstd", &[], b"any").plan().unwrap_err();
-    assert!(matches!(early, Error::Zstd { .. }));
-    let late = layer(None, WEIGHT_TAR, &[], b"\x28\xb5\x2f\xfd and so on").error();
-    assert!(matches!(late, Error::Zstd { .. }));
+fn zstd_is_unpacked_in_frames_of_every_kind() {
+    let noise: Vec<u8> = (0u32..300_000).map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    let bytes = tar(&[In::File("noise", &noise), In::File("m.gguf", GGUF)]);
+    let (first, second) = bytes.split_at(1000);
+    let many: Vec<u8> = bytes.chunks(700).flat_map(zstd).collect();
+    let skippable = [&[0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3][..], &zstd(&bytes)].concat();
+    let with_window = [zstd_frame(27, first), zstd(second)].concat();
+    for zipped in [zstd(&bytes), many, skippable, with_window] {
+        for kind in [ZSTD_WEIGHT, WEIGHT_TAR] {
+            let (sink, listing) = layer(None, kind, &[], &zipped).files();
+            assert_eq!(sink.content("noise"), noise);
+            assert_eq!(listing.entry.as_deref(), Some("m.gguf"));
+        }
+    }
+}
+
+#[test]
+fn hostile_zstd_is_the_blobs_fault() {
+    let bytes = tar(&[In::File("m.gguf", &[7; 100_000])]);
+    let zipped = zstd(&bytes);
+    let mut damaged = zstd(&bytes);
+    damaged[20..].fill(0xff);
+    let cases = [
+        b"\x28\xb5\x2f\xfd and so on".to_vec(),
+        b"\x28\xb5\x2f\xfd".to_vec(),
+        zipped[..zipped.len() / 2].to_vec(),
+        zstd_frame(27, &bytes[..1000]),
+        zstd_frame(28, &bytes),
+        damaged,
+    ];
+    for case in cases {
+        let error = layer(None, ZSTD_WEIGHT, &[], &case).error();
+        assert!(matches!(error, Error::Blob { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn a_window_of_zstd_larger_than_we_give_is_said_to_be() {
+    let bytes = tar(&[In::File("m.gguf", GGUF)]);
+    let Error::Blob { source, .. } = layer(None, ZSTD_WEIGHT, &[], &zstd_frame(28, &bytes)).error() else { panic!() };
+    assert_eq!(source.to_string(), "Frame requires too much memory for decoding");
 }
 
 #[test]

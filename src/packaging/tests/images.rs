@@ -107,6 +107,17 @@ fn a_layer_hides_nothing_of_itself_and_every_lower_one() {
 }
 
 #[test]
+fn layers_are_compressed_in_any_way_whatever_their_type_says() {
+    let layers = [
+        zstd(&tar(&[In::File("models/a", b"1"), In::File("models/b", b"1")])),
+        tar(&[In::File("models/.wh.b", b"")]),
+        gzip(&tar(&[In::File("models/c", b"2")])),
+    ];
+    let (sink, _) = listing(&layers);
+    assert_eq!(sink.paths(), ["a", "c"]);
+}
+
+#[test]
 fn the_same_layer_twice_counts_where_it_lies() {
     let layer = tar(&[In::File("models/a", b"1")]);
     let (sink, _) = listing(&[layer.clone(), tar(&[In::File("models/.wh.a", b"")]), layer]);
