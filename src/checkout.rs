@@ -33,7 +33,8 @@ pub fn checkout(store: &Store, artifact: &Artifact) -> Result<Snapshot, Error> {
     let mut open = |blob: &crate::manifest::Descriptor| -> io::Result<Box<dyn Read + Send>> {
         Ok(Box::new(verified(store.open_blob(blob).map_err(io::Error::other)?, blob)))
     };
-    let listing = packaging::lay_out(&artifact.plan, digest, None, &mut open, &mut sink)?;
+    let room = store.free_space()?;
+    let listing = packaging::lay_out(&artifact.plan, digest, Some(room), &mut open, &mut sink)?;
     Ok(sink.0.commit(&listing)?)
 }
 

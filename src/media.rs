@@ -50,8 +50,18 @@ pub const DOCKER_REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 pub const CNAI_FILE_METADATA_OLD: &str = "org.cnai.model.file.metadata";
 /// OLOT: the name of the file in a layer that is a tar.
 pub const OLOT_NAME: &str = "olot.layer.content.name";
+/// OLOT: `file` or `directory`, what the layer was made of.
+pub const OLOT_TYPE: &str = "olot.layer.content.type";
+/// OLOT: the digest of the file in a layer that is a tar.
+pub const OLOT_DIGEST: &str = "olot.layer.content.digest";
+/// OLOT: the path of the file in the image.
+pub const OLOT_PATH: &str = "olot.layer.content.inlayerpath";
 /// OLOT: `modelpack` on the index entry of the ModelPack child beside a modelcar.
 pub const MODELCAR_TYPE: &str = "io.opendatahub.modelcar.manifest.type";
+/// Cog: the bytes of all files in a layer.
+pub const COG_SIZE: &str = "run.cog.weight.size.uncompressed";
+/// Cog before 2026: where in the container the file of a layer belongs.
+pub const COG_DESTINATION: &str = "vnd.cog.weight.dest";
 
 /// Every media type of CNCF model-spec since v0.0.7.
 pub const MODELPACK_PREFIX: &str = "application/vnd.cncf.model.";

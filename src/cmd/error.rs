@@ -8,6 +8,9 @@ use crate::cause::one_line;
 use crate::ui::Ui;
 use crate::{checkout, deliver, digest, engine, mount, packaging, process, pull, reference, registry, rewrite, store};
 
+/// The way out of a full disk.
+const ROOM: &str = "free some space, or name a store on another filesystem with --store";
+
 /// The result of a command.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -134,8 +137,7 @@ fn own_hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         Some(Error::Packaging(error)) => return packaging_hint(error),
         Some(Error::Pull(error)) => return pull_hint(error),
         Some(Error::Deliver(error)) => return deliver_hint(error),
-        Some(Error::Checkout(checkout::Error::Packaging(error))) => return packaging_hint(error),
-        Some(Error::Checkout(checkout::Error::Store(error))) => return store_hint(error),
+        Some(Error::Checkout(error)) => return checkout_hint(error),
         Some(Error::Decision(error)) => return decision_hint(error),
         Some(Error::Incomplete(name)) => return Some(format!("pull it again: artishim pull {name}")),
         _ => {}
@@ -168,6 +170,13 @@ fn decision_hint(error: &engine::decision::Error) -> Option<String> {
     Some(hint.to_owned())
 }
 
+fn checkout_hint(error: &checkout::Error) -> Option<String> {
+    match error {
+        checkout::Error::Packaging(error) => packaging_hint(error),
+        checkout::Error::Store(error) => store_hint(error),
+    }
+}
+
 fn deliver_hint(error: &deliver::Error) -> Option<String> {
     match error {
         deliver::Error::Pull(error) => pull_hint(error),
@@ -175,6 +184,7 @@ fn deliver_hint(error: &deliver::Error) -> Option<String> {
         deliver::Error::Engine(error) => engine_hint(error),
         deliver::Error::Decision(error) => decision_hint(error),
         deliver::Error::Packaging(error) => packaging_hint(error),
+        deliver::Error::Checkout(error) => checkout_hint(error),
         deliver::Error::Reference(_) => Some(String::from("expected REGISTRY/REPOSITORY[:TAG][@DIGEST]")),
         deliver::Error::Busy { container, .. } => {
             Some(format!("wait, or if nobody fills it any more remove the container {container}"))
@@ -249,6 +259,13 @@ fn packaging_hint(error: &packaging::Error) -> Option<String> {
     let hint = match error {
         packaging::Error::NotAModel { .. } => "name an artifact or image that holds a model",
         packaging::Error::SeveralChildren { .. } => "append @DIGEST to the reference, or pass --platform",
+        packaging::Error::TooLarge { .. } => ROOM,
+        packaging::Error::Sink { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => ROOM,
+        packaging::Error::Config { .. }
+        | packaging::Error::NoLayer { .. }
+        | packaging::Error::Unlike { .. }
+        | packaging::Error::Larger { .. } => "have the artifact packed again by whoever made it",
+        packaging::Error::CompressedFile { .. } => "have it packed again as a tar, or uncompressed",
         _ => return None,
     };
     Some(hint.to_owned())

@@ -53,6 +53,51 @@ pub enum Error {
     /// An Ollama model of one tensor per layer.
     #[error("the model is stored as single tensors, which only Ollama can read")]
     Tensors,
+    /// A config that should list the files and cannot be read.
+    #[error("config {blob} cannot be read as {packaging}'s")]
+    Config {
+        /// The config.
+        blob: Digest,
+        /// Whose it should be.
+        packaging: Packaging,
+        /// What the parser met.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A listed file whose layer is nowhere.
+    #[error("{path:?} is listed in layer {layer:?}, which the manifest does not have")]
+    NoLayer {
+        /// The file.
+        path: String,
+        /// The layer as it is listed.
+        layer: String,
+    },
+    /// A file that is not as the producer's own list has it.
+    #[error("{path:?} in layer {blob} {difference}")]
+    Unlike {
+        /// The layer.
+        blob: Digest,
+        /// The file.
+        path: String,
+        /// What is other than listed.
+        difference: Box<Difference>,
+    },
+    /// An archive that holds more than the producer says.
+    #[error("layer {blob} holds more than the {limit} bytes it is said to unpack to")]
+    Larger {
+        /// The layer.
+        blob: Digest,
+        /// The bytes it should have unpacked.
+        limit: u64,
+    },
+    /// One file compressed as a whole: its size is not known before it is unpacked.
+    #[error("{path:?} in layer {blob} is a single compressed file, which is not supported")]
+    CompressedFile {
+        /// The layer.
+        blob: Digest,
+        /// The file.
+        path: String,
+    },
     /// A path that could leave the folder or harm a terminal or another system.
     #[error("path {path:?} is refused: it {reason}")]
     Path {
@@ -90,8 +135,12 @@ pub enum Error {
         target: String,
     },
     /// More bytes than the caller allows.
-    #[error("the unpacked files are more than {limit} bytes")]
+    #[error("the files{} take {needed} bytes or more when unpacked, and there is room for {limit}", up_to(.path.as_deref()))]
     TooLarge {
+        /// The file that is too much; none where all are by what is said of them.
+        path: Option<String>,
+        /// What is needed as far as it is known.
+        needed: u64,
         /// What is allowed.
         limit: u64,
     },
@@ -131,6 +180,42 @@ pub enum Error {
         /// The files that could be meant.
         candidates: Vec<String>,
     },
+}
+
+/// How a file differs from what the producer lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// The list does not have it.
+    Unlisted,
+    /// The list has it and its layer does not.
+    Missing,
+    /// It has another size.
+    Size {
+        /// The bytes as listed.
+        listed: u64,
+        /// The bytes there are.
+        size: u64,
+    },
+    /// It has other bytes.
+    Content {
+        /// The digest as listed.
+        listed: Digest,
+        /// The digest of what is there.
+        actual: Digest,
+    },
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unlisted => f.write_str("is not among the files the artifact lists"),
+            Self::Missing => f.write_str("is missing, though the artifact lists it"),
+            Self::Size { listed, size } => write!(f, "is {size} bytes, the artifact lists {listed}"),
+            Self::Content { listed, actual } => {
+                write!(f, "has the wrong content: its digest is {actual}, the artifact lists {listed}")
+            }
+        }
+    }
 }
 
 /// A child of an index, for choosing.
@@ -189,6 +274,10 @@ impl<T> At<T> for io::Result<T> {
     fn writing(self, path: &str) -> Result<T, Error> {
         self.map_err(|source| Error::Sink { path: path.to_owned(), source })
     }
+}
+
+fn up_to(path: Option<&str>) -> String {
+    path.map_or_else(String::new, |path| format!(" up to {path:?}"))
 }
 
 fn join(children: &[Child]) -> String {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::manifest::{Descriptor, Manifest};
 use crate::media;
 
-use super::{Content, Error, Piece};
+use super::{Content, Error, Piece, promise};
 
 pub(super) fn matches(manifest: &Manifest, config: &[u8]) -> bool {
     let has_layers = |config: &Value| config.pointer("/rootfs/diff_ids").is_some_and(Value::is_array);
@@ -23,6 +23,11 @@ pub(super) fn has_image_config(manifest: &Manifest) -> bool {
 }
 
 pub(super) fn pieces(manifest: &Manifest, _config: &[u8]) -> Result<Vec<Piece>, Error> {
-    let piece = |layer: &Descriptor| Piece { blob: layer.clone(), content: Content::ImageLayer, role: None };
+    let piece = |layer: &Descriptor| Piece {
+        blob: layer.clone(),
+        content: Content::ImageLayer,
+        role: None,
+        promise: promise::olot(layer),
+    };
     Ok(manifest.layers.iter().map(piece).collect())
 }

@@ -16,6 +16,7 @@ use super::archive::{self, Member};
 use super::error::At;
 use super::layout::Open;
 use super::output::{Entry, Output};
+use super::promise::Account;
 use super::{Error, Piece, path};
 
 /// image-spec, layer.md: a file of this prefix removes its namesake in lower layers.
@@ -33,7 +34,8 @@ pub(super) fn lay_out(pieces: &[Piece], open: Open<'_>, output: &mut Output<'_>)
         for (index, piece) in pieces.iter().enumerate().rev() {
             let blob = open(&piece.blob).reading(&piece.blob)?;
             let (format, blob) = archive::peek(blob).reading(&piece.blob)?;
-            archive::read(&piece.blob, format, blob, &mut |member| walk.member(member, index, &piece.blob, output))?;
+            let mut account = Account::of_layer(piece);
+            archive::read(&piece.blob, format, blob, &mut |member| walk.member(member, index, &mut account, output))?;
             walk.shadow.finish_layer();
         }
         if !walk.files.is_empty() {
@@ -72,9 +74,10 @@ impl Walk {
         &mut self,
         member: &mut Member<'_>,
         index: usize,
-        layer: &Descriptor,
+        account: &mut Account<'_>,
         output: &mut Output<'_>,
     ) -> Result<(), Error> {
+        let layer = account.blob;
         let Some(path) = self.place(&member.path)? else { return Ok(()) };
         // A file is counted when it is sent; all else is kept here too.
         if !member.kind.is_file() || path::base_name(&path).starts_with(WHITEOUT) {
@@ -86,7 +89,7 @@ impl Walk {
         match member.kind {
             tar::EntryType::Directory => self.shadow.found.push(Found::Directory(path)),
             _ if path == self.root => self.shadow.found.push(Found::Other(path)),
-            tar::EntryType::Regular | tar::EntryType::Continuous => self.file(path, index, member, layer, output)?,
+            tar::EntryType::Regular | tar::EntryType::Continuous => self.file(path, index, member, account, output)?,
             tar::EntryType::Symlink => {
                 let target = self.resolve(path::parent(&path), &member.target);
                 self.keep_link(path, target, layer);
@@ -121,12 +124,14 @@ impl Walk {
         path: String,
         index: usize,
         member: &mut Member<'_>,
-        layer: &Descriptor,
+        account: &mut Account<'_>,
         output: &mut Output<'_>,
     ) -> Result<(), Error> {
         let below = path::below(&path, self.root).unwrap_or(&path);
-        let file = Entry { path: below, size: member.size, mode: member.mode, blob: layer, whole: false };
-        output.file(&file, None, &mut *member.content)?;
+        let file = Entry { path: below, size: member.size, mode: member.mode, blob: account.blob, whole: false };
+        let mut content = account.take(&path, member.size, &mut *member.content)?;
+        output.file(&file, None, &mut content)?;
+        account.settle(&path, content)?;
         self.shadow.found.push(Found::Other(path.clone()));
         self.files.insert(path, index);
         Ok(())

@@ -10,6 +10,7 @@ use super::archive::{self, Format, Member};
 use super::error::At;
 use super::output::{Entry, Output, Sink};
 use super::path;
+use super::promise::Account;
 use super::{Content, Error, Naming, Packaging, Piece, Plan, layers};
 
 /// Opens a blob for reading in order from its first byte. The reader checks size and digest by itself: at the end of
@@ -19,7 +20,8 @@ pub type Open<'a> = &'a mut dyn FnMut(&Descriptor) -> io::Result<Box<dyn Read + 
 /// Sends the files of `plan` to `sink`, each in one pass; `digest` is the manifest's.
 ///
 /// Every blob is read to its end, and so verified, unless the sink takes a whole blob without reading. `limit` bounds
-/// the bytes of all files. Where an entry cannot be told, the listing has none and [`super::entry`] says why.
+/// the bytes of all files that come out of archives; a file that is a blob has the size its descriptor says, and may be
+/// there already. Where an entry cannot be told, the listing has none and [`super::entry`] says why.
 pub fn lay_out(
     plan: &Plan,
     digest: &Digest,
@@ -27,6 +29,10 @@ pub fn lay_out(
     open: Open<'_>,
     sink: &mut dyn Sink,
 ) -> Result<Listing, Error> {
+    let needed = plan.pieces.iter().map(|piece| piece.promise.bytes()).fold(0, u64::saturating_add);
+    if let Some(limit) = limit.filter(|limit| needed > *limit) {
+        return Err(Error::TooLarge { path: None, needed, limit });
+    }
     let mut output = Output::new(sink, limit);
     if plan.packaging == Packaging::Image {
         layers::lay_out(&plan.pieces, open, &mut output)?;
@@ -38,7 +44,7 @@ pub fn lay_out(
     Ok(output.finish(digest, plan.packaging))
 }
 
-fn lay_out_piece(piece: &Piece, open: Open<'_>, output: &mut Output<'_>) -> Result<(), Error> {
+pub(super) fn lay_out_piece(piece: &Piece, open: Open<'_>, output: &mut Output<'_>) -> Result<(), Error> {
     let mut blob = open(&piece.blob).reading(&piece.blob)?;
     let (path, naming) = match &piece.content {
         Content::File { path } => return output.file(&whole(&piece.blob, path), piece.role, &mut blob),
@@ -46,13 +52,16 @@ fn lay_out_piece(piece: &Piece, open: Open<'_>, output: &mut Output<'_>) -> Resu
         Content::ImageLayer => (&None, Naming::Own),
     };
     let (format, mut blob) = archive::peek(blob).reading(&piece.blob)?;
+    let mut account = Account::of_archive(piece, format);
     if format == Format::Other {
         // The type promised a tar; `oras push` promises one for every file.
         let path = path.clone().unwrap_or_else(|| piece.blob.digest.file_name());
-        return output.file(&whole(&piece.blob, &path), piece.role, &mut blob);
+        lay_out_file(&whole(&piece.blob, &path), &path, &mut account, &mut blob, output)?;
+        return account.close();
     }
     let mut names = Names::new(naming, path.as_deref());
-    archive::read(&piece.blob, format, blob, &mut |member| lay_out_member(member, &piece.blob, &mut names, output))
+    archive::read(&piece.blob, format, blob, &mut |member| lay_out_member(member, &mut names, &mut account, output))?;
+    account.close()
 }
 
 const fn whole<'a>(blob: &'a Descriptor, path: &'a str) -> Entry<'a> {
@@ -62,27 +71,38 @@ const fn whole<'a>(blob: &'a Descriptor, path: &'a str) -> Entry<'a> {
 /// Folders come with their files; an empty one is no part of a model.
 fn lay_out_member(
     member: &mut Member<'_>,
-    blob: &Descriptor,
     names: &mut Names<'_>,
+    account: &mut Account<'_>,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
+    let blob = account.blob;
     if member.kind.is_dir() && matches!(member.path.as_slice(), b"." | b"./" | b"/") {
         return Ok(());
     }
     let own = path::sanitise_bytes(&member.path)?;
     if member.kind.is_dir() {
-        return Ok(());
+        return output.count();
     }
     if !matches!(member.kind, tar::EntryType::Regular | tar::EntryType::Continuous) {
         let kind = archive::name_of(member.kind);
         return Err(Error::Special { blob: blob.digest.clone(), path: own, kind });
     }
     let path = names.place(&own);
-    output.file(
-        &Entry { path: &path, size: member.size, mode: member.mode, blob, whole: false },
-        None,
-        &mut *member.content,
-    )
+    let file = Entry { path: &path, size: member.size, mode: member.mode, blob, whole: false };
+    lay_out_file(&file, &own, account, &mut *member.content, output)
+}
+
+/// Passes on a file that is called `own` where it comes from, held against what the producer says of it.
+fn lay_out_file(
+    file: &Entry<'_>,
+    own: &str,
+    account: &mut Account<'_>,
+    content: &mut dyn Read,
+    output: &mut Output<'_>,
+) -> Result<(), Error> {
+    let mut content = account.take(own, file.size, content)?;
+    output.file(file, None, &mut content)?;
+    account.settle(own, content)
 }
 
 /// Places the members of one archive by its [`Naming`].

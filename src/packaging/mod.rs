@@ -1,7 +1,8 @@
 //! How producers lay files into artifacts: which packaging a manifest is, which files it holds, and which is the entry.
 //!
 //! Everything here is a function of bytes: no files, no network. [`plan`] reads a manifest, [`lay_out`] turns a plan
-//! and readable blobs into files for a [`Sink`], in one pass and without holding a file in memory.
+//! and readable blobs into files for a [`Sink`], in one pass and without holding a file in memory. What a producer says
+//! of files in an archive is a [`Promise`], which is held against what comes out.
 //!
 //! # Which packaging
 //!
@@ -43,6 +44,7 @@ mod ollama;
 mod oras;
 mod output;
 mod path;
+mod promise;
 #[cfg(test)]
 mod tests;
 
@@ -55,10 +57,11 @@ use crate::manifest::{Descriptor, Manifest};
 use crate::media;
 
 pub use entry::{entry, entry_candidates};
-pub use error::{Child, Error};
+pub use error::{Child, Difference, Error};
 pub use index::choose_child;
 pub use layout::{Open, lay_out};
 pub use output::{Entry, Sink};
+pub use promise::{Promise, PromisedFile};
 
 /// How a producer laid files into an artifact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -125,7 +128,7 @@ pub enum Content {
     },
     /// The members of a tar, plain, gzip or zstd; where the bytes are no tar, one file.
     Archive {
-        /// The annotated path, for [`Naming::Annotated`] and for bytes that are no tar; sanitised.
+        /// The annotated path, for some of the [`Naming`]s and for bytes that are no tar; sanitised.
         path: Option<String>,
         /// How the members are named.
         naming: Naming,
@@ -155,6 +158,8 @@ pub struct Piece {
     pub content: Content,
     /// What it is for.
     pub role: Option<Role>,
+    /// What the producer says of the files in it.
+    pub promise: Promise,
 }
 
 /// What an artifact becomes.
@@ -230,7 +235,8 @@ const SHAPED: [Row; 2] = [
 
 /// Whether [`recognise`] and [`plan`] read the config of `manifest`; otherwise they may be given no bytes.
 pub fn reads_config(manifest: &Manifest) -> bool {
-    image::has_image_config(manifest) || modelpack::matches(manifest, &[])
+    let reads = [modelpack::matches, cog::matches];
+    image::has_image_config(manifest) || reads.iter().any(|matches| matches(manifest, &[]))
 }
 
 /// Which packaging `manifest` is; `config` holds the bytes of its config, or none where there is no config.
@@ -247,7 +253,8 @@ pub fn plan(manifest: &Manifest, config: &[u8]) -> Result<Plan, Error> {
         // A blob listed twice at one place is one file; a layer of an image counts as often as it is listed.
         let place = match &piece.content {
             Content::File { path } => Some(path.clone()),
-            Content::Archive { .. } => None,
+            Content::Archive { path, naming: Naming::Annotated } => path.clone(),
+            Content::Archive { naming: Naming::Own | Naming::WithoutModels, .. } => None,
             Content::ImageLayer => {
                 pieces.push(piece);
                 continue;
@@ -277,11 +284,16 @@ fn find_row(manifest: &Manifest, config: &[u8]) -> Result<&'static Row, Error> {
     SHAPED.iter().find(|row| (row.matches)(manifest, config)).ok_or(Error::NoFiles)
 }
 
+/// The paths that are known before any archive is opened; only with [`Naming::Own`] a promised name is where it goes.
 fn check_paths(pieces: &[Piece]) -> Result<(), Error> {
     let mut tree = path::Tree::new();
     for piece in pieces {
-        if let Content::File { path } = &piece.content {
-            tree.add(path)?;
+        match &piece.content {
+            Content::File { path } => drop(tree.add(path)?),
+            Content::Archive { naming: Naming::Own, .. } => {
+                piece.promise.files.iter().flatten().try_for_each(|file| tree.add(&file.path).map(drop))?;
+            }
+            Content::Archive { .. } | Content::ImageLayer => {}
         }
     }
     Ok(())

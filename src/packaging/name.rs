@@ -1,13 +1,14 @@
 //! The name a layer carries in its annotations, and the names given to layers that carry none.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::digest::Digest;
 use crate::manifest::Descriptor;
 use crate::media;
 
 use super::path;
-use super::{Content, Error, Naming, Piece, Role};
+use super::{Content, Error, Naming, Piece, Promise, Role};
 
 /// The path a producer wrote on a layer; sanitised.
 ///
@@ -21,11 +22,17 @@ pub(super) fn annotated(blob: &Descriptor) -> Result<Option<String>, Error> {
 /// The path in the annotations of the model-spec, as written.
 pub(super) fn filepath(blob: &Descriptor) -> Option<String> {
     let plain = [media::FILEPATH, media::CNAI_FILEPATH];
-    let metadata = [media::FILE_METADATA, media::CNAI_FILE_METADATA, media::CNAI_FILE_METADATA_OLD];
     plain
         .iter()
         .find_map(|key| blob.annotation(key).map(str::to_owned))
-        .or_else(|| metadata.iter().find_map(|key| blob.annotation(key).and_then(metadata_name)))
+        .or_else(|| metadata(blob).map(|metadata| metadata.name).filter(|name| !name.is_empty()))
+}
+
+/// The bytes of the file a layer was made of, or of all files where AIKit packs several.
+fn file_size(blob: &Descriptor) -> Option<u64> {
+    let metadata = metadata(blob)?;
+    let is_regular = metadata.typeflag.as_u64().is_some_and(|flag| REGULAR.contains(&flag));
+    metadata.size.as_u64().filter(|_| is_regular)
 }
 
 /// The title, unless it is a place (`.`) or only repeats a digest.
@@ -35,12 +42,14 @@ pub(super) fn title(blob: &Descriptor) -> Option<&str> {
 
 /// The piece for a layer that is one file.
 pub(super) fn file(blob: &Descriptor, path: String, role: Option<Role>) -> Piece {
-    Piece { blob: blob.clone(), content: Content::File { path }, role }
+    Piece { blob: blob.clone(), content: Content::File { path }, role, promise: Promise::default() }
 }
 
 /// The piece for a layer that is a tar, whose own names are the files'.
 pub(super) fn archive(blob: &Descriptor, naming: Naming) -> Result<Piece, Error> {
-    Ok(Piece { blob: blob.clone(), content: Content::Archive { path: annotated(blob)?, naming }, role: None })
+    let content = Content::Archive { path: annotated(blob)?, naming };
+    let promise = Promise { size: file_size(blob), files: None };
+    Ok(Piece { blob: blob.clone(), content, role: None, promise })
 }
 
 /// The `index`-th (from 0) of `count` parts, in the numbering that llama.cpp and transformers share.
@@ -59,15 +68,23 @@ pub(super) fn numbered(stem: &str, extension: &str, index: usize) -> String {
     }
 }
 
+/// The file's metadata as the model-spec has it; a wrong or missing field spoils only itself.
 #[derive(Deserialize)]
 struct Metadata {
     #[serde(default)]
     name: String,
+    #[serde(default)]
+    size: Value,
+    #[serde(default)]
+    typeflag: Value,
 }
 
-fn metadata_name(json: &str) -> Option<String> {
-    let metadata: Metadata = serde_json::from_str(json).ok()?;
-    Some(metadata.name).filter(|name| !name.is_empty())
+/// How producers write that it is a regular file: tar's own number, or the letter `0` as one.
+const REGULAR: [u64; 2] = [0, 48];
+
+fn metadata(blob: &Descriptor) -> Option<Metadata> {
+    let keys = [media::FILE_METADATA, media::CNAI_FILE_METADATA, media::CNAI_FILE_METADATA_OLD];
+    keys.iter().find_map(|key| serde_json::from_str(blob.annotation(key)?).ok())
 }
 
 fn is_digest(title: &str) -> bool {

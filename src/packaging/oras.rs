@@ -7,7 +7,7 @@ use crate::manifest::{Descriptor, Manifest};
 use crate::media;
 
 use super::name;
-use super::{Error, Naming, Piece};
+use super::{Error, Naming, Piece, promise};
 
 pub(super) const fn matches(_manifest: &Manifest, _config: &[u8]) -> bool {
     true
@@ -23,7 +23,7 @@ fn piece(layer: &Descriptor) -> Result<Piece, Error> {
         return name::archive(layer, Naming::Own);
     }
     if layer.annotation(media::OLOT_NAME).is_some() {
-        return name::archive(layer, Naming::WithoutModels);
+        return Ok(Piece { promise: promise::olot(layer), ..name::archive(layer, Naming::WithoutModels)? });
     }
     // podman's name for a file without a title.
     let path = name::annotated(layer)?.unwrap_or_else(|| layer.digest.file_name());

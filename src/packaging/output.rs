@@ -51,7 +51,8 @@ pub struct Entry<'a> {
 pub(super) struct Output<'a> {
     sink: &'a mut dyn Sink,
     limit: Option<u64>,
-    written: u64,
+    /// The bytes that came out of archives.
+    unpacked: u64,
     /// Files, folders and links so far, and what else stays in memory until the end.
     members: usize,
     tree: Tree,
@@ -63,7 +64,7 @@ pub(super) struct Output<'a> {
 impl<'a> Output<'a> {
     pub(super) fn new(sink: &'a mut dyn Sink, limit: Option<u64>) -> Self {
         let (tree, files, places) = (Tree::new(), Vec::new(), HashMap::new());
-        Self { sink, limit, written: 0, members: 0, tree, files, places }
+        Self { sink, limit, unpacked: 0, members: 0, tree, files, places }
     }
 
     /// Passes one file on. Reads `source` to its end, except where the sink took the whole blob without reading.
@@ -135,9 +136,13 @@ impl<'a> Output<'a> {
 
     fn make_room(&mut self, file: &Entry<'_>) -> Result<(), Error> {
         self.count()?;
-        self.written = self.written.saturating_add(file.size);
+        if !file.whole {
+            self.unpacked = self.unpacked.saturating_add(file.size);
+        }
         match self.limit {
-            Some(limit) if self.written > limit => Err(Error::TooLarge { limit }),
+            Some(limit) if self.unpacked > limit => {
+                Err(Error::TooLarge { path: Some(file.path.to_owned()), needed: self.unpacked, limit })
+            }
             _ => Ok(()),
         }
     }
@@ -197,7 +202,7 @@ impl Read for Content<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{GGUF, In, tar};
-    use super::super::{Content as PieceContent, Piece, layers};
+    use super::super::{Content as PieceContent, Naming, Piece, Promise, layers, layout};
     use super::*;
 
     struct Nowhere;
@@ -216,15 +221,19 @@ mod tests {
         }
     }
 
-    /// Lays out an image of one layer where only `room` more members may come.
-    fn lay_out(room: usize, members: &[In<'_>]) -> Result<(), Error> {
+    /// Lays out one layer of an image, or else one archive, where only `room` more members may come.
+    fn lay_out(content: PieceContent, room: usize, members: &[In<'_>]) -> Result<(), Error> {
         let bytes = tar(members);
         let blob = Descriptor::new("", Digest::sha256(&bytes), bytes.len() as u64);
-        let piece = Piece { blob, content: PieceContent::ImageLayer, role: None };
+        let is_image = content == PieceContent::ImageLayer;
+        let piece = Piece { blob, content, role: None, promise: Promise::default() };
         let mut open = |_: &Descriptor| Ok(Box::new(Cursor::new(bytes.clone())) as Box<dyn Read + Send>);
         let mut sink = Nowhere;
         let mut output = Output { members: MAX_MEMBERS - room, ..Output::new(&mut sink, None) };
-        layers::lay_out(&[piece], &mut open, &mut output)
+        if is_image {
+            return layers::lay_out(&[piece], &mut open, &mut output);
+        }
+        layout::lay_out_piece(&piece, &mut open, &mut output)
     }
 
     #[test]
@@ -236,14 +245,25 @@ mod tests {
             In::Symlink("models/b", "a"),
             In::HardLink("models/b", "models/a"),
         ];
+        let image = |room, members: &[In<'_>]| lay_out(PieceContent::ImageLayer, room, members);
         for case in cases {
             let members = [In::File("models/a", GGUF), case];
-            assert!(lay_out(2, &members).is_ok());
-            assert!(matches!(lay_out(1, &members), Err(Error::TooManyFiles { .. })));
+            assert!(image(2, &members).is_ok());
+            assert!(matches!(image(1, &members), Err(Error::TooManyFiles { .. })));
         }
         let deep = [In::File("models/x/y/a", GGUF)];
-        assert!(lay_out(3, &deep).is_ok());
-        assert!(matches!(lay_out(2, &deep), Err(Error::TooManyFiles { .. })));
+        assert!(image(3, &deep).is_ok());
+        assert!(matches!(image(2, &deep), Err(Error::TooManyFiles { .. })));
+    }
+
+    #[test]
+    fn an_archive_of_folders_comes_to_an_end() {
+        let archive = |room| {
+            let content = PieceContent::Archive { path: None, naming: Naming::Own };
+            lay_out(content, room, &[In::Folder("a/"), In::Folder("b/"), In::Folder("c/")])
+        };
+        assert!(archive(3).is_ok());
+        assert!(matches!(archive(2), Err(Error::TooManyFiles { .. })));
     }
 
     #[test]

@@ -56,6 +56,11 @@ impl Store {
         durable::check_space(self.root(), needed, 0)
     }
 
+    /// The bytes that can still be written here.
+    pub fn free_space(&self) -> Result<u64> {
+        durable::free_space(self.root())
+    }
+
     /// Puts a small blob into the store, by the same way as a fetched one.
     pub fn put_blob(&self, lease: &Lease, bytes: &[u8], digest: &Digest) -> Result<()> {
         let actual = Digest::of(digest.algorithm(), bytes);

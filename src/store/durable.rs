@@ -131,11 +131,16 @@ pub(super) fn free(file: &File, range: &Range<u64>) -> io::Result<()> {
 
 /// Refuses to begin a file of `size` bytes, of which `allocated` are on disk, where the filesystem has no room for it.
 pub(super) fn check_space(path: &Path, size: u64, allocated: u64) -> Result<()> {
-    let space = rustix::fs::statvfs(path).at(path)?;
-    match shortage(size, allocated, space.f_bavail.saturating_mul(space.f_frsize)) {
+    match shortage(size, allocated, free_space(path)?) {
         Some(needed) => Err(Error::NoSpace { path: path.to_owned(), needed }),
         None => Ok(()),
     }
+}
+
+/// The bytes this user can still write to the filesystem of `path`.
+pub(super) fn free_space(path: &Path) -> Result<u64> {
+    let space = rustix::fs::statvfs(path).at(path)?;
+    Ok(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
 /// The bytes still to be allocated, if there are fewer `available`.

@@ -79,7 +79,9 @@ fn raw_stays_raw_when_it_is_a_tar() {
 fn the_first_bytes_decide_how_a_tar_is_compressed() {
     let bytes = tar(&[In::File("m.gguf", GGUF)]);
     let gzipped = "application/vnd.cncf.model.weight.v1.tar+gzip";
-    for (kind, bytes) in [(WEIGHT_TAR, gzip(&bytes)), (gzipped, zstd(&bytes)), (ZSTD_WEIGHT, gzip(&bytes)), (gzipped, bytes)] {
+    for (kind, bytes) in
+        [(WEIGHT_TAR, gzip(&bytes)), (gzipped, zstd(&bytes)), (ZSTD_WEIGHT, gzip(&bytes)), (gzipped, bytes)]
+    {
         assert_eq!(layer(None, kind, &[], &bytes).files().0.content("m.gguf"), GGUF);
     }
 }
@@ -282,8 +284,85 @@ fn more_bytes_than_allowed_are_refused_before_they_are_written() {
     let artifact = model_tar("x", &[In::File("a", &[1; 100]), In::File("b", &[1; 100])]);
     assert!(artifact.lay_out_within(Some(200), &mut Memory::default()).is_ok());
     let mut sink = Memory::default();
-    assert!(matches!(artifact.lay_out_within(Some(199), &mut sink), Err(Error::TooLarge { limit: 199 })));
+    assert!(matches!(
+        artifact.lay_out_within(Some(199), &mut sink),
+        Err(Error::TooLarge { needed: 200, limit: 199, .. })
+    ));
     assert_eq!(sink.paths(), ["a"]);
+}
+
+#[test]
+fn only_what_is_unpacked_is_bounded() {
+    let whole = Artifact::titled(&[("application/octet-stream", "m", &[1; 1000])]);
+    assert!(whole.lay_out_within(Some(0), &mut Memory::default()).is_ok());
+    let members = [In::File("usr/lib/large", &[1; 1000]), In::File("models/m", &[1; 10])];
+    assert!(Artifact::image(&[tar(&members)]).lay_out_within(Some(10), &mut Memory::default()).is_ok());
+}
+
+/// A layer of AIKit's or modctl's, whose metadata says how many bytes its files have.
+fn with_metadata(metadata: &str, bytes: &[u8]) -> Artifact {
+    let annotations = [(media::FILEPATH, "m.bin"), (media::FILE_METADATA, metadata)];
+    layer(None, "application/vnd.cncf.model.weight.v1.tar+gzip", &annotations, bytes)
+}
+
+#[test]
+fn a_compressed_archive_unpacks_to_what_its_metadata_says_at_most() {
+    let bytes = tar(&[In::File("m.bin", &[0; 600]), In::File("n.bin", &[0; 400])]);
+    let regular = |size: u64, flag: u64| format!(r#"{{"name":"m.bin","size":{size},"typeflag":{flag}}}"#);
+    for bytes in [gzip(&bytes), zstd(&bytes)] {
+        for flag in [0, 48] {
+            with_metadata(&regular(1000, flag), &bytes).files();
+            let error = with_metadata(&regular(999, flag), &bytes).error();
+            assert_eq!(
+                error.to_string(),
+                format!("layer {} holds more than the 999 bytes it is said to unpack to", Digest::sha256(&bytes))
+            );
+        }
+        // A folder's size is not that of its files, and what is odd says nothing.
+        for metadata in [&regular(4, 5), r#"{"size":"4","typeflag":0}"#, r#"{"size":4}"#, r#"{"size":-4,"typeflag":0}"#]
+        {
+            with_metadata(metadata, &bytes).files();
+        }
+    }
+    // What is not compressed cannot be larger than it came.
+    with_metadata(&regular(4, 0), &bytes).files();
+}
+
+#[test]
+fn a_declared_size_beyond_the_limit_is_refused_before_anything_is_opened() {
+    let artifact = with_metadata(r#"{"size":5000,"typeflag":0}"#, &gzip(&tar(&[In::File("m.bin", &[0; 5000])])));
+    let error = artifact.lay_out_within(Some(4999), &mut Memory::default()).unwrap_err();
+    assert_eq!(error.to_string(), "the files take 5000 bytes or more when unpacked, and there is room for 4999");
+    assert_eq!(artifact.opened.load(Ordering::Relaxed), 0);
+}
+
+/// Ten gigabytes of zeros in some megabytes, which must not be unpacked to find out.
+#[test]
+fn a_bomb_is_given_up_at_its_header() {
+    let mut header = tar::Header::new_gnu();
+    header.set_path("zeros.gguf").unwrap();
+    header.set_size(10 << 30);
+    header.set_mode(0o644);
+    header.set_cksum();
+    let mut start = header.as_bytes().to_vec();
+    start.resize(1 << 20, 0);
+    for bytes in [gzip(&start), zstd(&start)] {
+        let mut sink = Memory::default();
+        let error = layer(None, WEIGHT_TAR, &[], &bytes).lay_out_within(Some(1 << 30), &mut sink).unwrap_err();
+        assert!(matches!(error, Error::TooLarge { needed: 10_737_418_240, .. }), "{error:?}");
+        assert!(sink.files.is_empty());
+    }
+}
+
+#[test]
+fn one_archive_at_two_places_is_there_twice() {
+    let bytes = tar(&[In::File("model.safetensors", b"w")]);
+    let json = |path: &str| {
+        format!(r#"{{"mediaType":"{WEIGHT_TAR}","digest":"@layer","annotations":{{"{}":"{path}"}}}}"#, media::FILEPATH)
+    };
+    let paths = ["unet/model.safetensors", "vae/model.safetensors", "vae/model.safetensors"];
+    let json = format!(r#"{{"layers":[{}]}}"#, paths.map(json).join(","));
+    assert_eq!(Artifact::new(&json, &[("layer", &bytes)]).files().0.paths(), paths[..2]);
 }
 
 #[test]

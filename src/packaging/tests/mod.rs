@@ -4,6 +4,7 @@ mod archives;
 mod captured;
 mod images;
 mod index;
+mod promises;
 mod refused;
 
 use std::collections::{BTreeMap, HashMap};

@@ -12,7 +12,6 @@ fn known_packagings_without_a_layout_are_named() {
     let cases = [
         ("application/vnd.kitops.modelkit.config.v1+json", Packaging::KitOps, "KitOps"),
         ("application/vnd.jozu.model.config.v1+json", Packaging::KitOps, "KitOps"),
-        ("application/vnd.cog.weight.config.v1+json", Packaging::Cog, "Cog"),
     ];
     for (kind, packaging, name) in cases {
         let json = format!(
@@ -125,5 +124,6 @@ fn the_config_is_needed_only_where_it_tells_something() {
         reads_config(&Artifact::new(&json, &[("config", b"{}")]).manifest())
     };
     assert!(reads(media::OCI_IMAGE_CONFIG) && reads(media::DOCKER_IMAGE_CONFIG) && reads(media::MODELPACK_CONFIG));
+    assert!(reads("application/vnd.cog.weight.config.v1+json"));
     assert!(!reads(media::EMPTY) && !reads("application/vnd.docker.ai.model.config.v0.1+json"));
 }
