@@ -58,6 +58,8 @@ pub const OLOT_DIGEST: &str = "olot.layer.content.digest";
 pub const OLOT_PATH: &str = "olot.layer.content.inlayerpath";
 /// OLOT: `modelpack` on the index entry of the ModelPack child beside a modelcar.
 pub const MODELCAR_TYPE: &str = "io.opendatahub.modelcar.manifest.type";
+/// KitOps: the Kitfile as JSON, on the manifest of a ModelPack.
+pub const KITFILE: &str = "ml.kitops.modelkit.kitfile";
 /// Cog: the bytes of all files in a layer.
 pub const COG_SIZE: &str = "run.cog.weight.size.uncompressed";
 /// Cog before 2026: where in the container the file of a layer belongs.

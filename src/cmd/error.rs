@@ -265,6 +265,7 @@ fn packaging_hint(error: &packaging::Error) -> Option<String> {
         | packaging::Error::NoLayer { .. }
         | packaging::Error::Unlike { .. }
         | packaging::Error::Larger { .. } => "have the artifact packed again by whoever made it",
+        packaging::Error::Parent { .. } => "pull the other one by itself",
         packaging::Error::CompressedFile { .. } => "have it packed again as a tar, or uncompressed",
         _ => return None,
     };

@@ -1,6 +1,6 @@
 //! Which file an inference server is started with, and what belongs beside it.
 //!
-//! In order: `model.file` of an image; the one GGUF; part 1 of a complete split GGUF; the folder a loader of
+//! In order: `model.file` of an image; what the producer calls the model; the one GGUF; part 1 of a complete split GGUF; the folder a loader of
 //! safetensors takes, nearest to the root; a single weights file. GGUF is told by content, not by name: images built
 //! from Ollama's store hold it without any ending.
 
@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 use crate::digest::Digest;
 use crate::listing::Listing;
 
-use super::path::{base_name, parent};
+use super::path::{base_name, below, parent};
 use super::{Error, Packaging, Role};
 
 /// The name RamaLama and ai-lab-recipes give to the model in an image.
@@ -51,10 +51,13 @@ pub(super) struct Choice {
     pub(super) chat_template: Option<String>,
 }
 
-pub(super) fn choose(files: &[Known], packaging: Packaging) -> Choice {
+/// The entry and its company; `model` is the path the producer calls the model, where he does.
+pub(super) fn choose(files: &[Known], packaging: Packaging, model: Option<&str>) -> Choice {
     let named = named(files);
     Choice {
-        entry: choose_entry(files, &named, packaging),
+        entry: model_file(files, packaging)
+            .or_else(|| model.and_then(|model| at(&named, model)))
+            .or_else(|| by_content(&named)),
         mmproj: nearest(&named, |file| file.role == Some(Role::Mmproj))
             .or_else(|| nearest(&named, |file| file.is_gguf() && base_name(&file.path).contains("mmproj"))),
         chat_template: nearest(&named, |file| file.role == Some(Role::ChatTemplate))
@@ -93,16 +96,27 @@ fn named(files: &[Known]) -> Vec<&Known> {
     files.iter().filter(|file| !targets.contains(file.path.as_str())).collect()
 }
 
-fn choose_entry(files: &[Known], named: &[&Known], packaging: Packaging) -> Option<String> {
-    let model_file = files.iter().find(|file| file.path == MODEL_FILE && packaging == Packaging::Image);
-    if let Some(file) = model_file {
-        // llama.cpp finds the other parts by the name it is given, so a link to part 1 would not do.
-        let target = file.target.as_deref().filter(|target| Shard::parse(target).is_some());
-        return Some(target.unwrap_or(MODEL_FILE).to_owned());
+fn model_file(files: &[Known], packaging: Packaging) -> Option<String> {
+    let file = files.iter().find(|file| file.path == MODEL_FILE && packaging == Packaging::Image)?;
+    // llama.cpp finds the other parts by the name it is given, so a link to part 1 would not do.
+    let target = file.target.as_deref().filter(|target| Shard::parse(target).is_some());
+    Some(target.unwrap_or(MODEL_FILE).to_owned())
+}
+
+/// The file at `path`, or what stands out in the folder there; for a part of a split model all parts count.
+fn at(files: &[&Known], path: &str) -> Option<String> {
+    let is_whole = |path: &str| Shard::parse(path).is_none_or(|shard| shard.count == 1);
+    if is_whole(path) && files.iter().any(|file| file.path == path) {
+        return Some(path.to_owned());
     }
-    let ggufs = ggufs(named);
+    let inside: Vec<&Known> = files.iter().copied().filter(|file| below(&file.path, path).is_some()).collect();
+    by_content(&inside)
+}
+
+fn by_content(files: &[&Known]) -> Option<String> {
+    let ggufs = ggufs(files);
     match ggufs.as_slice() {
-        [] => folder(named).or_else(|| single(named)),
+        [] => folder(files).or_else(|| single(files)),
         [one] if Shard::parse(one).is_none_or(|shard| shard.count == 1) => Some((*one).to_owned()),
         several => complete_shards(several),
     }
@@ -225,7 +239,7 @@ mod tests {
     }
 
     fn chosen(paths: &[&str], packaging: Packaging) -> Option<String> {
-        choose(&paths.iter().map(|path| known(path)).collect::<Vec<_>>(), packaging).entry
+        choose(&paths.iter().map(|path| known(path)).collect::<Vec<_>>(), packaging, None).entry
     }
 
     #[test]
@@ -265,7 +279,33 @@ mod tests {
     fn a_link_named_model_file_gives_way_to_part_one_of_a_split_model() {
         let mut files = vec![known("m-00001-of-00002.gguf"), known("m-00002-of-00002.gguf"), known(MODEL_FILE)];
         files[2].target = Some(String::from("m-00001-of-00002.gguf"));
-        assert_eq!(choose(&files, Packaging::Image).entry.as_deref(), Some("m-00001-of-00002.gguf"));
+        assert_eq!(choose(&files, Packaging::Image, None).entry.as_deref(), Some("m-00001-of-00002.gguf"));
+    }
+
+    #[test]
+    fn what_the_producer_calls_the_model_is_the_entry_where_it_is_there() {
+        let cases: [(&[&str], &str, Option<&str>); 8] = [
+            (&["a.gguf", "b.gguf"], "b.gguf", Some("b.gguf")),
+            (&["a.gguf", "model.pkl"], "model.pkl", Some("model.pkl")),
+            (&["a.gguf", "b.gguf"], "c.gguf", None),
+            (&["a.gguf", "x/config.json", "x/m.safetensors"], "x", Some("x")),
+            (&["a.gguf", "x/b.gguf", "x/README.md"], "x", Some("x/b.gguf")),
+            (&["a.gguf", "x/notes"], "x", Some("a.gguf")),
+            (
+                &["m-00001-of-00002.gguf", "m-00002-of-00002.gguf"],
+                "m-00002-of-00002.gguf",
+                Some("m-00001-of-00002.gguf"),
+            ),
+            (&["m-00001-of-00002.gguf"], "m-00001-of-00002.gguf", None),
+        ];
+        for (paths, model, expected) in cases {
+            let files: Vec<Known> = paths.iter().map(|path| known(path)).collect();
+            assert_eq!(
+                choose(&files, Packaging::KitOps, Some(model)).entry.as_deref(),
+                expected,
+                "{model} of {paths:?}"
+            );
+        }
     }
 
     #[test]
@@ -274,21 +314,21 @@ mod tests {
             vec![known("blobs/1"), known("blobs/2"), known("main/config.json"), known("main/m.safetensors")];
         files[2].target = Some(String::from("blobs/1"));
         files[3].target = Some(String::from("blobs/2"));
-        assert_eq!(choose(&files, Packaging::Image).entry.as_deref(), Some("main"));
+        assert_eq!(choose(&files, Packaging::Image, None).entry.as_deref(), Some("main"));
     }
 
     #[test]
     fn roles_come_before_names() {
         let mut files = vec![known("model.gguf"), known("vision.gguf"), known("x.jinja"), known("template.jinja")];
-        assert_eq!(choose(&files, Packaging::DockerAi).entry, None);
+        assert_eq!(choose(&files, Packaging::DockerAi, None).entry, None);
         files[1].role = Some(Role::Mmproj);
         files[2].role = Some(Role::ChatTemplate);
-        let choice = choose(&files, Packaging::DockerAi);
+        let choice = choose(&files, Packaging::DockerAi, None);
         assert_eq!(choice.entry.as_deref(), Some("model.gguf"));
         assert_eq!(choice.mmproj.as_deref(), Some("vision.gguf"));
         assert_eq!(choice.chat_template.as_deref(), Some("x.jinja"));
         let by_name = [known("sub/template.jinja"), known("mmproj-a.gguf"), known("template.jinja")];
-        let choice = choose(&by_name, Packaging::ModelPack);
+        let choice = choose(&by_name, Packaging::ModelPack, None);
         assert_eq!(choice.mmproj.as_deref(), Some("mmproj-a.gguf"));
         assert_eq!(choice.chat_template.as_deref(), Some("template.jinja"));
     }

@@ -20,12 +20,6 @@ pub enum Error {
         /// What it is, with its article.
         what: &'static str,
     },
-    /// The packaging is known by name only.
-    #[error("packaging {packaging} is not supported yet")]
-    Unsupported {
-        /// Its name.
-        packaging: Packaging,
-    },
     /// The document is an index; a child has to be chosen first.
     #[error("the manifest is an index, not one artifact")]
     Index,
@@ -63,6 +57,12 @@ pub enum Error {
         /// What the parser met.
         #[source]
         source: serde_json::Error,
+    },
+    /// A ModelKit without a model of its own.
+    #[error("the ModelKit takes its model from another one, {reference:?}, which is not supported")]
+    Parent {
+        /// The other one as the Kitfile names it.
+        reference: String,
     },
     /// A listed file whose layer is nowhere.
     #[error("{path:?} is listed in layer {layer:?}, which the manifest does not have")]

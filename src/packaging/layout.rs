@@ -41,7 +41,7 @@ pub fn lay_out(
             lay_out_piece(piece, open, &mut output)?;
         }
     }
-    Ok(output.finish(digest, plan.packaging))
+    Ok(output.finish(digest, plan.packaging, plan.entry.as_deref()))
 }
 
 pub(super) fn lay_out_piece(piece: &Piece, open: Open<'_>, output: &mut Output<'_>) -> Result<(), Error> {
@@ -122,7 +122,8 @@ impl<'a> Names<'a> {
         match (self.naming, self.annotated) {
             (Naming::WithoutModels, _) => own.strip_prefix("models/").unwrap_or(own).to_owned(),
             (Naming::Annotated, Some(annotated)) => self.place_beside(own, annotated),
-            (Naming::Annotated | Naming::Own, _) => own.to_owned(),
+            (Naming::Below, Some(annotated)) => path::join(path::parent(annotated), own),
+            (Naming::Annotated | Naming::Below | Naming::Own, _) => own.to_owned(),
         }
     }
 

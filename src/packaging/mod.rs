@@ -145,6 +145,8 @@ pub enum Naming {
     /// As the tar says, but if the first file has the base name of the annotated path it goes there, and its folder
     /// with it: AIKit packs `unet/model.safetensors` as `model.safetensors`.
     Annotated,
+    /// As the tar says, below the folder of the annotated path: KitOps before its Kitfiles had digests.
+    Below,
     /// As the tar says, less a leading `models/`: OLOT lists a modelcar's layers again as a ModelPack.
     WithoutModels,
 }
@@ -169,10 +171,12 @@ pub struct Plan {
     pub packaging: Packaging,
     /// The blobs in the order of the manifest.
     pub pieces: Vec<Piece>,
+    /// The file or folder that the producer calls the model.
+    pub entry: Option<String>,
 }
 
 impl Plan {
-    /// The blobs the files are made of, each digest once; the config is not among them.
+    /// The blobs the files are made of, each digest once; the config only where it is a file, too.
     pub fn blobs(&self) -> Vec<&Descriptor> {
         let mut seen = HashSet::new();
         self.pieces.iter().map(|piece| &piece.blob).filter(|blob| seen.insert(&blob.digest)).collect()
@@ -235,7 +239,7 @@ const SHAPED: [Row; 2] = [
 
 /// Whether [`recognise`] and [`plan`] read the config of `manifest`; otherwise they may be given no bytes.
 pub fn reads_config(manifest: &Manifest) -> bool {
-    let reads = [modelpack::matches, cog::matches];
+    let reads = [modelpack::matches, kitops::matches, cog::matches];
     image::has_image_config(manifest) || reads.iter().any(|matches| matches(manifest, &[]))
 }
 
@@ -253,7 +257,7 @@ pub fn plan(manifest: &Manifest, config: &[u8]) -> Result<Plan, Error> {
         // A blob listed twice at one place is one file; a layer of an image counts as often as it is listed.
         let place = match &piece.content {
             Content::File { path } => Some(path.clone()),
-            Content::Archive { path, naming: Naming::Annotated } => path.clone(),
+            Content::Archive { path, naming: Naming::Annotated | Naming::Below } => path.clone(),
             Content::Archive { naming: Naming::Own | Naming::WithoutModels, .. } => None,
             Content::ImageLayer => {
                 pieces.push(piece);
@@ -268,7 +272,12 @@ pub fn plan(manifest: &Manifest, config: &[u8]) -> Result<Plan, Error> {
         return Err(Error::NoFiles);
     }
     check_paths(&pieces)?;
-    Ok(Plan { packaging: row.packaging, pieces })
+    let entry = match row.packaging {
+        Packaging::KitOps => kitops::model_path(config),
+        // KitOps writes ModelPacks, too, and leaves its Kitfile on the manifest.
+        _ => manifest.annotations.get(media::KITFILE).and_then(|kitfile| kitops::model_path(kitfile.as_bytes())),
+    };
+    Ok(Plan { packaging: row.packaging, pieces, entry })
 }
 
 fn find_row(manifest: &Manifest, config: &[u8]) -> Result<&'static Row, Error> {

@@ -105,9 +105,9 @@ impl<'a> Output<'a> {
         self.tree.is_directory(path) || self.tree.is_file(path)
     }
 
-    /// What lies there now.
-    pub(super) fn finish(self, digest: &Digest, packaging: Packaging) -> Listing {
-        let choice = entry::choose(&self.files, packaging);
+    /// What lies there now; `model` is the path the producer calls the model.
+    pub(super) fn finish(self, digest: &Digest, packaging: Packaging, model: Option<&str>) -> Listing {
+        let choice = entry::choose(&self.files, packaging, model);
         let files = self.files.into_iter().map(|file| File { path: file.path, size: file.size, blob: file.blob });
         Listing {
             digest: digest.clone(),

@@ -4,6 +4,7 @@ mod archives;
 mod captured;
 mod images;
 mod index;
+mod kitops;
 mod promises;
 mod refused;
 

@@ -8,23 +8,6 @@ fn verdict(json: &str, config: &[u8]) -> Result<Packaging, Error> {
 }
 
 #[test]
-fn known_packagings_without_a_layout_are_named() {
-    let cases = [
-        ("application/vnd.kitops.modelkit.config.v1+json", Packaging::KitOps, "KitOps"),
-        ("application/vnd.jozu.model.config.v1+json", Packaging::KitOps, "KitOps"),
-    ];
-    for (kind, packaging, name) in cases {
-        let json = format!(
-            r#"{{"config":{{"mediaType":"{kind}","digest":"@config"}},"layers":[{{"mediaType":"{}","digest":"@layer"}}]}}"#,
-            media::OCI_LAYER_TAR
-        );
-        assert_eq!(verdict(&json, b"{}").unwrap(), packaging);
-        let error = Artifact::new(&json, &[("config", b"{}"), ("layer", b"x")]).plan().unwrap_err();
-        assert_eq!(error.to_string(), format!("packaging {name} is not supported yet"));
-    }
-}
-
-#[test]
 fn what_is_no_model_is_named() {
     let image = br#"{"rootfs":{"type":"layers","diff_ids":["sha256:x"]}}"#;
     let oci = media::OCI_IMAGE_CONFIG;
@@ -79,6 +62,19 @@ fn ollamas_models_without_files_are_explained() {
 }
 
 #[test]
+fn a_modelkit_without_a_model_of_its_own_names_the_other() {
+    let json =
+        r#"{"config":{"mediaType":"application/vnd.kitops.modelkit.config.v1+json","digest":"@config"},"layers":[]}"#;
+    let plan = |kitfile: &str| Artifact::new(json, &[("config", kitfile.as_bytes())]).plan();
+    let error = plan(r#"{"model":{"path":"ghcr.io/acme/base:v1","parts":[]}}"#).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the ModelKit takes its model from another one, \"ghcr.io/acme/base:v1\", which is not supported"
+    );
+    assert!(plan(r#"{"model":{"path":"Some: Odd/Name.gguf"}}"#).is_ok(), "no reference");
+}
+
+#[test]
 fn an_artifact_without_files_is_refused() {
     let json = r#"{"config":{"mediaType":"application/vnd.oci.empty.v1+json","digest":"@config"},
         "layers":[{"mediaType":"application/vnd.oci.empty.v1+json","digest":"@config"}]}"#;
@@ -124,6 +120,9 @@ fn the_config_is_needed_only_where_it_tells_something() {
         reads_config(&Artifact::new(&json, &[("config", b"{}")]).manifest())
     };
     assert!(reads(media::OCI_IMAGE_CONFIG) && reads(media::DOCKER_IMAGE_CONFIG) && reads(media::MODELPACK_CONFIG));
+    assert!(
+        reads("application/vnd.kitops.modelkit.config.v1+json") && reads("application/vnd.jozu.model.config.v1+json")
+    );
     assert!(reads("application/vnd.cog.weight.config.v1+json"));
     assert!(!reads(media::EMPTY) && !reads("application/vnd.docker.ai.model.config.v0.1+json"));
 }
