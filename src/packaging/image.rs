@@ -14,7 +14,16 @@ pub(super) fn matches(manifest: &Manifest, config: &[u8]) -> bool {
     let has_layers = |config: &Value| config.pointer("/rootfs/diff_ids").is_some_and(Value::is_array);
     has_image_config(manifest)
         && manifest.artifact_kind().is_none()
+        && !is_simple_artifact(manifest)
         && serde_json::from_slice(config).is_ok_and(|config| has_layers(&config))
+}
+
+/// OLOT's simple artifact: the config of an image over layers that carry its name for a file and, unlike those of its
+/// images, no title (olot/oci_artifact.py).
+fn is_simple_artifact(manifest: &Manifest) -> bool {
+    let is_simple =
+        |layer: &Descriptor| layer.annotation(media::OLOT_NAME).is_some() && layer.annotation(media::TITLE).is_none();
+    !manifest.layers.is_empty() && manifest.layers.iter().all(is_simple)
 }
 
 /// Whether the config has the type of an image's; `oras push --artifact-platform` and Ollama use it, too.

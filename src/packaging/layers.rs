@@ -2,7 +2,8 @@
 //!
 //! Layers are read from the top down, so that nothing sent ever has to be undone: what an upper layer holds, or marks
 //! as removed, hides what lower ones have under that name. `/models` is taken as the root; only if no layer has a file
-//! there, and some has `/model`, the layers are read a second time for that.
+//! there, the layers are read a second time: for `/model`, or for all there is where there are weights and no system, as
+//! in LocalAI's images.
 //!
 //! Symbolic links are made after all files, relative and straight to the file they end at. One that ends outside the
 //! folder, or nowhere, is left out: with only the folder taken it can lead to nothing, and images have many such. A
@@ -27,9 +28,16 @@ const OPAQUE: &str = ".wh..wh..opq";
 const MAX_HOPS: usize = 40;
 
 const ROOTS: [&str; 2] = ["models", "model"];
+/// The root of an image that holds nothing but a model.
+const ALL: &str = "";
+/// Folders that tell an image with a system.
+const SYSTEM: [&str; 6] = ["bin", "etc", "lib", "sbin", "usr", "var"];
+/// Names that tell a model in an image without one.
+const WEIGHTS: [&str; 4] = [".gguf", ".safetensors", ".onnx", ".dduf"];
 
 pub(super) fn lay_out(pieces: &[Piece], open: Open<'_>, output: &mut Output<'_>) -> Result<(), Error> {
-    for root in ROOTS {
+    let mut root = ROOTS[0];
+    loop {
         let mut walk = Walk::new(root);
         for (index, piece) in pieces.iter().enumerate().rev() {
             let blob = open(&piece.blob).reading(&piece.blob)?;
@@ -41,11 +49,12 @@ pub(super) fn lay_out(pieces: &[Piece], open: Open<'_>, output: &mut Output<'_>)
         if !walk.files.is_empty() {
             return walk.make_links(output);
         }
-        if !walk.has_other_root {
-            break;
-        }
+        root = match root {
+            "models" if walk.has_other_root => ROOTS[1],
+            "models" | "model" if walk.has_weights && !walk.has_system => ALL,
+            _ => return Err(Error::NoModels),
+        };
     }
-    Err(Error::NoModels)
 }
 
 /// One reading of all layers.
@@ -56,6 +65,8 @@ struct Walk {
     files: HashMap<String, usize>,
     links: Vec<Link>,
     has_other_root: bool,
+    has_system: bool,
+    has_weights: bool,
 }
 
 /// A link below the root, both ends from the root.
@@ -67,7 +78,8 @@ struct Link {
 
 impl Walk {
     fn new(root: &'static str) -> Self {
-        Self { root, shadow: Shadow::default(), files: HashMap::new(), links: Vec::new(), has_other_root: false }
+        let (shadow, files, links) = (Shadow::default(), HashMap::new(), Vec::new());
+        Self { root, shadow, files, links, has_other_root: false, has_system: false, has_weights: false }
     }
 
     fn member(
@@ -108,6 +120,7 @@ impl Walk {
         let text = String::from_utf8_lossy(raw);
         let path = clean(&text);
         let is_ours = match path.split_once('/') {
+            _ if self.root == ALL => !path.is_empty(),
             Some((first, _)) => first == self.root,
             None => path == self.root || path == OPAQUE || path.strip_prefix(WHITEOUT) == Some(self.root),
         };
@@ -116,6 +129,8 @@ impl Walk {
             return path::sanitise(path).map(Some);
         }
         self.has_other_root |= ROOTS.iter().any(|root| path::below(path, root).is_some());
+        self.has_system |= SYSTEM.iter().any(|folder| path::below(path, folder).is_some());
+        self.has_weights |= WEIGHTS.iter().any(|end| path.ends_with(end));
         Ok(None)
     }
 
@@ -169,7 +184,11 @@ impl Walk {
                 name => components.push(name),
             }
         }
-        (components.first() == Some(&self.root)).then(|| components[1..].join("/"))
+        match components.split_first() {
+            _ if self.root == ALL => Some(components.join("/")),
+            Some((first, below)) if *first == self.root => Some(below.join("/")),
+            _ => None,
+        }
     }
 
     fn make_links(&self, output: &mut Output<'_>) -> Result<(), Error> {

@@ -22,8 +22,9 @@ fn piece(layer: &Descriptor) -> Result<Piece, Error> {
     if layer.annotation(media::ORAS_UNPACK) == Some("true") || is_compressed_tar(layer) {
         return name::archive(layer, Naming::Own);
     }
-    if layer.annotation(media::OLOT_NAME).is_some() {
-        return Ok(Piece { promise: promise::olot(layer), ..name::archive(layer, Naming::WithoutModels)? });
+    if let Some(name) = layer.annotation(media::OLOT_NAME) {
+        let naming = if name.starts_with("models/") { Naming::Own } else { Naming::WithoutModels };
+        return Ok(Piece { promise: promise::olot(layer), ..name::archive(layer, naming)? });
     }
     // podman's name for a file without a title.
     let path = name::annotated(layer)?.unwrap_or_else(|| layer.digest.file_name());

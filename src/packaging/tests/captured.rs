@@ -327,3 +327,29 @@ fn other_artifacts_are_oras_too() {
         entry: Some("m.gguf"),
     });
 }
+
+/// olot/oci_artifact.py: the config of an image, folders as they were, no titles; with and without an artifact type.
+#[test]
+fn simple_artifacts_of_olot_are_no_images() {
+    let model = gzip(&tar(&[In::File("m.gguf", GGUF)]));
+    let card = gzip(&tar(&[In::File("docs/README.md", b"# M")]));
+    let nested = gzip(&tar(&[In::File("models/x.json", b"{}")]));
+    let json = r#"{"schemaVersion":2,TYPE"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"@config"},
+         "layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"@card","annotations":{"olot.layer.content.name":"docs/README.md"}},
+          {"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"@model","annotations":{"olot.layer.content.name":"m.gguf"}},
+          {"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"@nested","annotations":{"olot.layer.content.name":"models/x.json"}}]}"#;
+    for artifact_type in ["", r#""artifactType":"application/x-mlmodel","#] {
+        check(&Case {
+            packaging: Packaging::Oras,
+            json: &json.replace("TYPE", artifact_type),
+            contents: &[
+                ("config", br#"{"architecture":"unknown","os":"unknown","rootfs":{"type":"layers","diff_ids":[]}}"#),
+                ("card", &card),
+                ("model", &model),
+                ("nested", &nested),
+            ],
+            files: &["docs/README.md", "m.gguf", "models/x.json"],
+            entry: Some("m.gguf"),
+        });
+    }
+}

@@ -56,6 +56,24 @@ fn the_model_folder_is_taken_where_there_is_no_models_folder() {
     assert!(matches!(error, Error::NoModels), "{error:?}");
 }
 
+/// LocalAI: `FROM scratch` and `COPY model.gguf /`.
+#[test]
+fn an_image_of_nothing_but_a_model_is_taken_whole() {
+    let layers = [
+        tar(&[In::Folder("./"), In::File("old.gguf", GGUF), In::File("m.yaml", b"name: m")]),
+        gzip(&tar(&[In::File("m.gguf", GGUF), In::File(".wh.old.gguf", b""), In::Symlink("latest.gguf", "/m.gguf")])),
+    ];
+    let (sink, listing) = listing(&layers);
+    assert_eq!(sink.paths(), ["m.gguf", "m.yaml"]);
+    assert_eq!(sink.links["latest.gguf"], "m.gguf");
+    assert_eq!(listing.entry.as_deref(), Some("latest.gguf"));
+    for more in [In::File("usr/bin/server", b"x"), In::File("etc/hosts", b"x")] {
+        let error = Artifact::image(&[tar(&[In::File("m.gguf", GGUF), more])]).error();
+        assert!(matches!(error, Error::NoModels), "{error:?}");
+    }
+    assert!(matches!(Artifact::image(&[tar(&[In::File("hello", b"x")])]).error(), Error::NoModels));
+}
+
 #[test]
 fn upper_layers_hide_lower_ones() {
     let lower = || {
