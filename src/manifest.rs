@@ -43,6 +43,9 @@ pub struct Descriptor {
     /// Ollama's own field on tensor and json layers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// KitOps' own field on index entries, of any shape.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_metadata: Option<serde_json::Value>,
 }
 
 /// The platform of an index entry.
@@ -124,6 +127,7 @@ impl Descriptor {
             platform: None,
             data: None,
             name: None,
+            model_metadata: None,
         }
     }
 

@@ -60,6 +60,8 @@ pub const OLOT_PATH: &str = "olot.layer.content.inlayerpath";
 pub const MODELCAR_TYPE: &str = "io.opendatahub.modelcar.manifest.type";
 /// KitOps: the Kitfile as JSON, on the manifest of a ModelPack.
 pub const KITFILE: &str = "ml.kitops.modelkit.kitfile";
+/// Cog: the name of the weights, also on the entry of an index.
+pub const COG_NAME: &str = "run.cog.weight.name";
 /// Cog: the bytes of all files in a layer.
 pub const COG_SIZE: &str = "run.cog.weight.size.uncompressed";
 /// Cog before 2026: where in the container the file of a layer belongs.

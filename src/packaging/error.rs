@@ -5,11 +5,15 @@ use std::io;
 
 use crate::digest::Digest;
 use crate::manifest::Descriptor;
+use crate::media;
 
 use super::Packaging;
 
 /// As many names as a person reads in one line.
 const MAX_NAMES: usize = 10;
+
+/// As much of one text of a producer as such a line has room for, in characters.
+const MAX_WORD: usize = 200;
 
 /// An artifact that cannot be laid out, with the part that is at fault.
 #[derive(Debug, thiserror::Error)]
@@ -227,8 +231,10 @@ pub struct Child {
     pub platform: Option<String>,
     /// The artifact type of the entry.
     pub artifact_type: Option<String>,
-    /// `org.opencontainers.image.ref.name`.
+    /// `org.opencontainers.image.ref.name`, or Cog's name of the weights.
     pub ref_name: Option<String>,
+    /// What KitOps says of it, as JSON.
+    pub metadata: Option<String>,
 }
 
 impl From<&Descriptor> for Child {
@@ -241,7 +247,11 @@ impl From<&Descriptor> for Child {
             digest: entry.digest.clone(),
             platform,
             artifact_type: entry.artifact_type.clone(),
-            ref_name: entry.annotation(crate::media::REF_NAME).map(str::to_owned),
+            ref_name: [media::REF_NAME, media::COG_NAME]
+                .iter()
+                .find_map(|key| entry.annotation(key))
+                .map(str::to_owned),
+            metadata: entry.model_metadata.as_ref().map(ToString::to_string),
         }
     }
 }
@@ -249,10 +259,11 @@ impl From<&Descriptor> for Child {
 impl fmt::Display for Child {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.digest)?;
-        let words = [&self.platform, &self.artifact_type, &self.ref_name];
+        let words = [&self.platform, &self.artifact_type, &self.ref_name, &self.metadata];
         for word in words.into_iter().flatten() {
             // Free text of the producer: control characters must not reach a terminal.
-            write!(f, " {}", word.escape_debug())?;
+            let word: String = word.chars().take(MAX_WORD).flat_map(char::escape_debug).collect();
+            write!(f, " {word}")?;
         }
         Ok(())
     }
@@ -281,12 +292,16 @@ fn up_to(path: Option<&str>) -> String {
 }
 
 fn join(children: &[Child]) -> String {
-    children.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    first(children.len(), children.iter().map(ToString::to_string))
 }
 
 fn quoted(names: &[String]) -> String {
-    let shown = names.iter().take(MAX_NAMES).map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(MAX_NAMES) {
+    first(names.len(), names.iter().map(|name| format!("{name:?}")))
+}
+
+fn first(count: usize, words: impl Iterator<Item = String>) -> String {
+    let shown = words.take(MAX_NAMES).collect::<Vec<_>>().join(", ");
+    match count.saturating_sub(MAX_NAMES) {
         0 => shown,
         more => format!("{shown} and {more} more"),
     }

@@ -1,13 +1,19 @@
 //! Which child of an index is the model.
 
+use crate::digest::Digest;
 use crate::manifest::{Descriptor, Manifest, Platform};
 use crate::media;
 
 use super::error::{Child, Error};
 use super::{foreign, modelpack};
 
-/// Artifact types of models; ModelPack's are told by their start.
-const MODELS: [&str; 2] = ["application/vnd.kitops.modelkit.manifest.v1+json", "application/vnd.cog.weight.v1"];
+/// The starts of models' types, of artifacts and of configs; ModelPack has its own test.
+const MODELS: [&str; 4] = [
+    media::DOCKER_AI_PREFIX,
+    "application/vnd.kitops.modelkit.",
+    "application/vnd.jozu.model.",
+    "application/vnd.cog.weight.",
+];
 
 /// The child that holds the model; `platform` is the wanted one, this machine's where there is none.
 ///
@@ -28,6 +34,28 @@ pub fn choose_child<'a>(index: &'a Manifest, platform: Option<&Platform>) -> Res
     }
 }
 
+/// The children of which the index says neither type nor platform, where there are others: only their own manifests
+/// tell what they are.
+pub fn untold_children(index: &Manifest) -> Vec<Digest> {
+    let children: Vec<&Descriptor> =
+        index.manifests.iter().flatten().filter(|entry| !foreign::is_about_another(entry)).collect();
+    let is_untold = |entry: &&&Descriptor| {
+        let is_placed =
+            entry.platform.as_ref().is_some_and(|platform| platform.os != "unknown" && !platform.os.is_empty());
+        entry.artifact_type.is_none() && !is_placed && !is_model(entry)
+    };
+    let untold: Vec<Digest> = children.iter().filter(is_untold).map(|entry| entry.digest.clone()).collect();
+    if children.len() > 1 { untold } else { Vec::new() }
+}
+
+/// Notes in `index` what the manifest of one of its children says it is: by its artifact type, or its config's.
+pub fn tell_child(index: &mut Manifest, digest: &Digest, child: &Manifest) {
+    let kind = child.artifact_kind().unwrap_or_else(|| child.config_kind());
+    for entry in index.manifests.iter_mut().flatten().filter(|entry| entry.digest == *digest) {
+        entry.artifact_type = Some(kind.to_owned()).filter(|kind| !kind.is_empty());
+    }
+}
+
 /// Those of `children` that pass `test`, or all of them if none does.
 fn narrow(children: Vec<&Descriptor>, test: impl Fn(&Descriptor) -> bool) -> Vec<&Descriptor> {
     if children.iter().any(|child| test(child)) {
@@ -39,7 +67,7 @@ fn narrow(children: Vec<&Descriptor>, test: impl Fn(&Descriptor) -> bool) -> Vec
 fn is_model(entry: &Descriptor) -> bool {
     let kind = entry.artifact_type.as_deref().unwrap_or_default();
     modelpack::is_model_type(kind)
-        || MODELS.contains(&kind)
+        || MODELS.iter().any(|start| kind.starts_with(start))
         || entry.annotation(media::MODELCAR_TYPE) == Some("modelpack")
 }
 

@@ -58,7 +58,7 @@ use crate::media;
 
 pub use entry::{entry, entry_candidates};
 pub use error::{Child, Difference, Error};
-pub use index::choose_child;
+pub use index::{choose_child, tell_child, untold_children};
 pub use layout::{Open, lay_out};
 pub use output::{Entry, Sink};
 pub use promise::{Promise, PromisedFile};

@@ -47,6 +47,8 @@ use crate::store::{Entry, Lease, Store};
 const SMALL: u64 = 1024 * 1024;
 /// How deep indexes may nest.
 const MAX_DEPTH: usize = 4;
+/// How many children of one index are asked what they are.
+const MAX_UNTOLD: usize = 16;
 
 /// When the registry is asked, as for the engines' `--pull`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -248,14 +250,25 @@ impl Session {
         let mut at = reference.clone();
         for depth in 0..=MAX_DEPTH {
             let raw = self.client.manifest(&at).await?;
-            let manifest = Manifest::parse(&raw.bytes, &raw.digest)?;
+            let mut manifest = Manifest::parse(&raw.bytes, &raw.digest)?;
             if manifest.manifests.is_none() {
                 let descriptor = Descriptor::new(manifest.kind(), raw.digest, raw.bytes.len() as u64);
                 return Ok((descriptor, raw.bytes, manifest, depth > 0));
             }
+            self.tell_children(reference, &mut manifest).await;
             at = reference.at_digest(&packaging::choose_child(&manifest, self.platform.as_ref())?.digest);
         }
         Err(Error::Nesting { reference: reference.clone(), depth: MAX_DEPTH })
+    }
+
+    /// Asks for the manifests of an index's children that it says nothing of; one that does not come stays untold.
+    async fn tell_children(&self, reference: &Reference, index: &mut Manifest) {
+        for digest in packaging::untold_children(index).into_iter().take(MAX_UNTOLD) {
+            let Ok(raw) = self.client.manifest(&reference.at_digest(&digest)).await else { continue };
+            if let Ok(child) = Manifest::parse(&raw.bytes, &raw.digest) {
+                packaging::tell_child(index, &digest, &child);
+            }
+        }
     }
 
     /// Reads a blob that is small by nature, from the store or the registry, and checks it.
