@@ -147,6 +147,7 @@ fn own_hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
 
 fn pull_hint(error: &pull::Error) -> Option<String> {
     match error {
+        pull::Error::Nesting { .. } => Some(String::from("name the artifact itself by its digest: NAME@DIGEST")),
         pull::Error::Missing(reference) => Some(format!("pull it first: artishim pull {reference}")),
         pull::Error::Registry(error) => registry_hint(error),
         pull::Error::Exhausted { .. } => Some(String::from("try again: a file goes on where it stopped")),
@@ -208,6 +209,12 @@ fn registry_hint(error: &registry::Error) -> Option<String> {
             "check the user, the password and the right to pull"
         }
         registry::Error::NotFound { .. } => "check repository and tag; some registries say this of private ones too",
+        registry::Error::Status(status) if status.codes.iter().any(|code| is_about_shards(&code.message)) => {
+            "name one quantization by its tag, or fetch the files with `hf download`"
+        }
+        registry::Error::Blob(digest::Mismatch::Size { .. }) => {
+            "if other tools get the same size, the manifest is wrong, as old versions of olot write it: have it packed again"
+        }
         registry::Error::Manifest { .. } | registry::Error::Blob(_) => {
             "the registry, or a proxy in front of it, serves other bytes: try again, or name another registry"
         }
@@ -237,6 +244,11 @@ fn store_hint(error: &store::Error) -> Option<String> {
     Some(hint.to_owned())
 }
 
+/// Hugging Face's words for a model in several GGUF files, which its registry does not serve (ollama#5245).
+fn is_about_shards(message: &str) -> bool {
+    message.to_lowercase().contains("sharded")
+}
+
 fn engine_hint(error: &engine::Error) -> Option<String> {
     let hint = match error {
         engine::Error::NotFound { .. } => "install podman or docker, start the daemon, or name an engine with --engine",
@@ -259,14 +271,16 @@ fn packaging_hint(error: &packaging::Error) -> Option<String> {
     let hint = match error {
         packaging::Error::NotAModel { .. } => "name an artifact or image that holds a model",
         packaging::Error::SeveralChildren { .. } => "append @DIGEST to the reference, or pass --platform",
+        packaging::Error::Cloud { .. } => "run it with ollama, or name a model that has weights",
+        packaging::Error::Tensors => "run it with ollama, or name a GGUF or safetensors build of it",
         packaging::Error::TooLarge { .. } => ROOM,
         packaging::Error::Sink { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => ROOM,
         packaging::Error::Config { .. }
         | packaging::Error::NoLayer { .. }
         | packaging::Error::Unlike { .. }
         | packaging::Error::Larger { .. } => "have the artifact packed again by whoever made it",
-        packaging::Error::Parent { .. } => "pull the other one by itself",
         packaging::Error::CompressedFile { .. } => "have it packed again as a tar, or uncompressed",
+        packaging::Error::Parent { .. } => "pull the other one by itself",
         _ => return None,
     };
     Some(hint.to_owned())

@@ -7,6 +7,7 @@ const WASM: &str = "a WebAssembly module";
 const SIGNATURE: &str = "a signature";
 const ATTESTATION: &str = "an attestation";
 const SBOM: &str = "a bill of materials";
+const REFERRER: &str = "an attachment of another artifact";
 
 /// The start of a media type and what it tells.
 const KINDS: [(&str, &str); 14] = [
@@ -35,7 +36,8 @@ pub(super) fn what(manifest: &Manifest) -> Option<&'static str> {
         let first = kinds.next().flatten()?;
         kinds.all(|kind| kind.is_some()).then_some(first)
     };
-    manifest.artifact_kind().and_then(kind).or_else(|| kind(manifest.config_kind())).or_else(by_layers)
+    let by_type = manifest.artifact_kind().and_then(kind).or_else(|| kind(manifest.config_kind())).or_else(by_layers);
+    by_type.or_else(|| manifest.subject.is_some().then_some(REFERRER))
 }
 
 /// Whether an entry of an index describes another one instead of being a model.

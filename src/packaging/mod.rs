@@ -16,6 +16,7 @@
 //! | 4 | a layer `vnd.ollama.image.*`, or an image config with `model_format` | Ollama | ollama server/images.go |
 //! | 5 | artifactType or config of Cog's weights | Cog | replicate/cog docs |
 //! | | a type of Helm, Wasm, signatures, attestations | no model | helm, cosign, notation, BuildKit |
+//! | | a `subject` | no model | image-spec |
 //! | 6 | image config with `rootfs.diff_ids`, no artifactType, not OLOT's simple artifact | image | RamaLama raw and car, KServe modelcar |
 //! | 7 | anything else | ORAS | oras cmd/oras/root/push.go, podman artifact |
 //!

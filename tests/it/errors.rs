@@ -61,6 +61,77 @@ fn index_with_several_children() {
     assert_says(&error, &[&digests[0], &digests[1], "@DIGEST"]);
 }
 
+/// `depth` indexes around one artifact.
+fn nested(registry: &Registry, depth: usize) -> String {
+    let model = layer(registry, "application/octet-stream", b"GGUF", &json!({}));
+    let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": MODELPACK, "layers": [model]});
+    let mut json = manifest.to_string();
+    for _ in 0..depth {
+        let digest = registry.push_manifest("acme/nested", "inner", &json);
+        let child = json!({"mediaType": MANIFEST, "digest": digest, "size": json.len()});
+        json = json!({"schemaVersion": 2, "manifests": [child]}).to_string();
+    }
+    registry.push_manifest("acme/nested", "1", &json);
+    format!("{}/acme/nested:1", registry.host())
+}
+
+#[test]
+fn indexes_in_indexes_in_indexes() {
+    let (home, registry) = (Home::new(), Registry::start());
+    home.artishim(&["pull", "--quiet", &nested(&registry, 4)]).success();
+    let error = home.artishim(&["pull", &nested(&registry, 5)]).failure();
+    assert_says(&error, &["acme/nested:1", "more than 4 deep", "NAME@DIGEST"]);
+}
+
+/// An index that says nothing of its second child, which is the model.
+#[test]
+fn index_whose_model_is_told_by_its_own_manifest_only() {
+    let (home, registry) = (Home::new(), Registry::start());
+    let reference = nested(&registry, 0);
+    let model = registry.push_manifest("acme/nested", "model", &registry_manifest(&registry));
+    let image = json!({"schemaVersion": 2, "mediaType": MANIFEST, "layers": []}).to_string();
+    let platform = json!({"os": "linux", "architecture": "amd64"});
+    let child = |digest: &str, platform: Option<&serde_json::Value>| {
+        let mut child = json!({"mediaType": MANIFEST, "digest": digest, "size": 1});
+        platform.into_iter().for_each(|platform| child["platform"] = platform.clone());
+        child
+    };
+    let image = registry.push_manifest("acme/nested", "image", &image);
+    let index = json!({"schemaVersion": 2, "manifests": [child(&image, Some(&platform)), child(&model, None)]});
+    registry.push_manifest("acme/nested", "1", &index.to_string());
+    home.artishim(&["--platform", "linux/amd64", "pull", "--quiet", &reference]).success();
+    assert_says(&home.artishim(&["path", &reference]).success(), &["m.gguf"]);
+}
+
+fn registry_manifest(registry: &Registry) -> String {
+    let annotations = json!({"org.cncf.model.filepath": "m.gguf"});
+    let model = layer(registry, "application/octet-stream", b"GGUF m", &annotations);
+    json!({"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": MODELPACK, "layers": [model]}).to_string()
+}
+
+/// hf.co's answer for a model in several GGUF files (ollama#5245), which is not the `errors` of the spec.
+#[test]
+fn sharded_repository_of_hugging_face() {
+    let registry = Registry::start();
+    let body = String::from(
+        r#"{"error":"The specified repository contains sharded GGUF. Ollama does not support this yet."}"#,
+    );
+    registry.fault(Fault::always("/manifests/", What::Status { status: 400, headers: Vec::new(), body }));
+    let error = Home::new().artishim(&["pull", &format!("{}/acme/big:latest", registry.host())]).failure();
+    assert_says(&error, &["400", "contains sharded GGUF", "one quantization by its tag", "hf download"]);
+}
+
+/// olot's create_oci_artifact_from_model writes the size of the file for that of the tar around it.
+#[test]
+fn manifest_with_a_wrong_size() {
+    let registry = Registry::start();
+    let mut model = layer(&registry, "application/x-mlmodel", &bytes(1, 10_000), &json!({}));
+    model["size"] = 8000.into();
+    let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "layers": [model]});
+    let error = Home::new().artishim(&["pull", &push(&registry, "acme/olot", &manifest)]).failure();
+    assert_says(&error, &["10000 bytes, its manifest says 8000", "the manifest is wrong", "olot"]);
+}
+
 #[test]
 fn no_engine() {
     let error = Home::new().artishim(&["run", "--mount", "type=artifact,src=a/b:1,dst=/m", "image"]).failure();

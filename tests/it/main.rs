@@ -6,6 +6,7 @@ mod commands;
 mod common;
 mod errors;
 mod faults;
+mod formats;
 mod layers;
 mod man;
 mod pull;

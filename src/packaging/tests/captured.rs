@@ -156,6 +156,7 @@ fn docker_ai_v01_is_named_by_rule() {
         entry: Some("model.gguf"),
     });
     let files = tar(&[In::File("config.json", b"{}"), In::File("tokenizer.json", b"{}")]);
+    let folder = tar(&[In::Folder("1_Pooling/"), In::File("1_Pooling/config.json", b"{}")]);
     let listing = check(&Case {
         packaging: Packaging::DockerAi,
         json: r#"{"schemaVersion":2,"config":{"mediaType":"application/vnd.docker.ai.model.config.v0.1+json","digest":"@config"},
@@ -165,6 +166,7 @@ fn docker_ai_v01_is_named_by_rule() {
           {"mediaType":"application/vnd.docker.ai.mmproj","digest":"@mmproj"},
           {"mediaType":"application/vnd.docker.ai.chat.template.jinja","digest":"@template"},
           {"mediaType":"application/vnd.docker.ai.vllm.config.tar","digest":"@tar"},
+          {"mediaType":"application/vnd.docker.ai.dir.tar","digest":"@folder"},
           {"mediaType":"application/vnd.docker.ai.license","digest":"@mit"},
           {"mediaType":"application/vnd.docker.ai.license","digest":"@gemma"}]}"#,
         contents: &[
@@ -175,10 +177,12 @@ fn docker_ai_v01_is_named_by_rule() {
             ("mmproj", b"GGUF eyes"),
             ("template", b"{{ messages }}"),
             ("tar", &files),
+            ("folder", &folder),
             ("mit", b"MIT"),
             ("gemma", b"Gemma"),
         ],
         files: &[
+            "1_Pooling/config.json",
             "LICENSE",
             "LICENSE.1",
             "adapter.gguf",
@@ -328,6 +332,54 @@ fn other_artifacts_are_oras_too() {
     });
 }
 
+/// ollama server/images.go and the older ones before it: every kind of layer has a file.
+#[test]
+fn ollama_has_a_file_for_every_kind_of_layer() {
+    let kinds = ["model", "draft", "template", "prompt", "system", "params", "messages", "license", "embed", "json"];
+    let contents: Vec<(&str, &[u8])> =
+        kinds.iter().map(|kind| (*kind, if *kind == "model" { GGUF } else { kind.as_bytes() })).collect();
+    let layer = |kind: &&str| {
+        let name = if *kind == "json" { r#","name":"config.json""# } else { "" };
+        format!(r#"{{"mediaType":"application/vnd.ollama.image.{kind}","digest":"@{kind}"{name}}}"#)
+    };
+    check(&Case {
+        packaging: Packaging::Ollama,
+        json: &format!(r#"{{"schemaVersion":2,"layers":[{}]}}"#, kinds.iter().map(layer).collect::<Vec<_>>().join(",")),
+        contents: &contents,
+        files: &[
+            "LICENSE",
+            "config.json",
+            "draft.gguf",
+            "embed",
+            "messages.json",
+            "model.gguf",
+            "params.json",
+            "prompt",
+            "system",
+            "template",
+        ],
+        entry: Some("model.gguf"),
+    });
+}
+
+/// KEP-4639: images in the shape of artifacts; the contents of their tars lie in one folder.
+#[test]
+fn layers_titled_as_tars_are_merged() {
+    let (one, two) =
+        (gzip(&tar(&[In::File("dir/a", b"a")])), zstd(&tar(&[In::Folder("dir/"), In::File("dir/b", b"b")])));
+    let json = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",
+         "config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"@config"},
+         "layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"@one","annotations":{"org.opencontainers.image.title":"layer0.tar"}},
+          {"mediaType":"application/vnd.oci.image.layer.v1.tar+zstd","digest":"@two","annotations":{"org.opencontainers.image.title":"layer1.tar"}}]}"#;
+    check(&Case {
+        packaging: Packaging::Oras,
+        json,
+        contents: &[("config", br#"{"architecture":"amd64","os":"linux"}"#), ("one", &one), ("two", &two)],
+        files: &["dir/a", "dir/b"],
+        entry: None,
+    });
+}
+
 /// olot/oci_artifact.py: the config of an image, folders as they were, no titles; with and without an artifact type.
 #[test]
 fn simple_artifacts_of_olot_are_no_images() {
@@ -352,4 +404,36 @@ fn simple_artifacts_of_olot_are_no_images() {
             entry: Some("m.gguf"),
         });
     }
+}
+
+/// kaito-project/aikit pkg/packager/scripts/modelpack.sh in tar+zstd: weights by base name, the rest in bundles called by
+/// their category, sizes of all files together.
+#[test]
+fn aikits_archives_are_named_by_category() {
+    let weights = zstd(&tar(&[In::File("model.safetensors", b"unet")]));
+    let config = zstd(&tar(&[In::File("model_index.json", b"{}"), In::File("unet/config.json", b"{}")]));
+    let metadata = |name: &str, size: u32, more: &str| {
+        let text = format!(
+            r#"{{"name":"{name}","mode":420,"uid":0,"gid":0,"size":{size},"mtime":"1970-01-01T00:00:00Z","typeflag":0{more}}}"#
+        );
+        serde_json::json!({
+            "org.opencontainers.image.title": name, "org.cncf.model.filepath": name,
+            "org.cncf.model.file.metadata+json": text, "org.cncf.model.file.mediatype.untested": "true"
+        })
+    };
+    let json = format!(
+        r#"{{"schemaVersion":2,"artifactType":"application/vnd.cncf.model.manifest.v1+json",
+         "config":{{"mediaType":"application/vnd.cncf.model.config.v1+json","digest":"@empty"}},
+         "layers":[{{"mediaType":"application/vnd.cncf.model.weight.v1.tar+zstd","digest":"@weights","annotations":{}}},
+          {{"mediaType":"application/vnd.cncf.model.weight.config.v1.tar+zstd","digest":"@bundle","annotations":{}}}]}}"#,
+        metadata("unet/model.safetensors", 4, ""),
+        metadata("config", 4, r#","files":2"#)
+    );
+    check(&Case {
+        packaging: Packaging::ModelPack,
+        json: &json,
+        contents: &[("empty", b"{}"), ("weights", &weights), ("bundle", &config)],
+        files: &["model_index.json", "unet/config.json", "unet/model.safetensors"],
+        entry: Some("."),
+    });
 }

@@ -62,6 +62,22 @@ fn ollamas_models_without_files_are_explained() {
 }
 
 #[test]
+fn what_is_attached_to_another_artifact_is_never_the_model() {
+    let json = |artifact_type: &str| {
+        format!(
+            r#"{{"schemaVersion":2,"artifactType":"{artifact_type}",
+              "subject":{{"mediaType":"{}","digest":"@layer"}},
+              "layers":[{{"mediaType":"application/octet-stream","digest":"@layer","annotations":{{"{}":"a"}}}}]}}"#,
+            media::OCI_MANIFEST,
+            media::TITLE
+        )
+    };
+    let error = verdict(&json("application/vnd.example.report"), b"").unwrap_err();
+    assert_eq!(error.to_string(), "the artifact is an attachment of another artifact, not a model");
+    assert_eq!(verdict(&json(media::MODELPACK), b"").unwrap(), Packaging::ModelPack);
+}
+
+#[test]
 fn a_modelkit_without_a_model_of_its_own_names_the_other() {
     let json =
         r#"{"config":{"mediaType":"application/vnd.kitops.modelkit.config.v1+json","digest":"@config"},"layers":[]}"#;
