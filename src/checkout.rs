@@ -1,12 +1,17 @@
 //! From the store's blobs to a snapshot: a read-only directory with an artifact's files under their names.
 //!
 //! A file that is a blob byte for byte is a hard link of it and costs nothing; what lies in an archive is unpacked
-//! once. The snapshot is made beside its place and renamed when complete.
+//! once, and while it arrives if it was not here. The snapshot is made beside its place and renamed when complete, and
+//! when all that it was made of has been verified.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
-use crate::packaging::{self, Entry, Sink};
-use crate::pull::{Artifact, verified};
+use crate::listing::Listing;
+use crate::manifest::Descriptor;
+use crate::packaging::{self, Entry, Open, Sink};
+use crate::pull::{self, Arrivals, Artifact, Session, verified};
+use crate::reference::Reference;
 use crate::store::{self, Snapshot, StagedSnapshot, Store};
 
 /// A checkout that did not end.
@@ -18,6 +23,80 @@ pub enum Error {
     /// The disk.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The blobs.
+    #[error(transparent)]
+    Pull(#[from] pull::Error),
+    /// The thread that writes the files ended without a result.
+    #[error("the unpacking was stopped")]
+    Stopped(#[source] tokio::task::JoinError),
+}
+
+/// Fetches what is missing of an artifact and lays it out. The artifact gets its name when both have ended well.
+pub async fn fetch_and_check_out(
+    session: &Session,
+    reference: &Reference,
+    artifact: Artifact,
+) -> Result<Snapshot, Error> {
+    let store = session.store.clone();
+    if artifact.is_stored || !artifact.plan.has_archives() {
+        let artifact = session.fetch(reference, artifact).await?;
+        return blocking(move || checkout(&store, &artifact)).await;
+    }
+    let arrivals = Over(Arc::default());
+    let (coming, unpacked) = (Arc::clone(&arrivals.0), artifact.clone());
+    let unpacking = tokio::task::spawn_blocking(move || unpack_arriving(&store, &unpacked, &coming));
+    let collected = session.collect(reference, &artifact, &arrivals.0).await;
+    drop(arrivals);
+    let unpacked = unpacking.await.map_err(Error::Stopped)?;
+    let lease = collected?;
+    let (store, stored) = (session.store.clone(), artifact.clone());
+    let snapshot = blocking(move || finish(&store, &stored, unpacked)).await?;
+    session.name(reference, &artifact, &lease).await?;
+    Ok(snapshot)
+}
+
+/// The end of the arrivals when nobody brings them any more.
+struct Over(Arc<Arrivals>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+type Unpacked = (StagedSnapshot, Listing);
+
+/// Shows what was unpacked, now that all of it has been verified.
+///
+/// What is wrong with it may be due to bytes that were fetched again since, so only a checkout from the store tells.
+fn finish(store: &Store, artifact: &Artifact, unpacked: Result<Unpacked, Error>) -> Result<Snapshot, Error> {
+    match unpacked {
+        Ok((staged, listing)) => Ok(staged.commit(&listing)?),
+        Err(error) => {
+            tracing::debug!(%error, "unpacking from the store");
+            checkout(store, artifact)
+        }
+    }
+}
+
+fn unpack_arriving(store: &Store, artifact: &Artifact, arrivals: &Arc<Arrivals>) -> Result<Unpacked, Error> {
+    let mut open =
+        |blob: &Descriptor| -> io::Result<Box<dyn Read + Send>> { Ok(Box::new(arrivals.follow(store, blob))) };
+    unpack(store, artifact, &mut open, Some(arrivals))
+}
+
+fn unpack(store: &Store, artifact: &Artifact, open: Open<'_>, arrivals: Option<&Arrivals>) -> Result<Unpacked, Error> {
+    let digest = &artifact.descriptor.digest;
+    let blobs = artifact.manifest.blobs().into_iter().chain([&artifact.descriptor]);
+    let lease = store.lease(&blobs.map(|blob| blob.digest.clone()).collect::<Vec<_>>())?;
+    let mut sink = SnapshotSink { staged: store.stage_snapshot(&lease, digest)?, arrivals };
+    let room = store.free_space()?;
+    let listing = packaging::lay_out(&artifact.plan, digest, Some(room), open, &mut sink)?;
+    Ok((sink.staged, listing))
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(Error::Stopped)?
 }
 
 /// The snapshot of an artifact whose blobs are in the store; made when it is not there. Blocks.
@@ -27,34 +106,35 @@ pub fn checkout(store: &Store, artifact: &Artifact) -> Result<Snapshot, Error> {
     if let Some(snapshot) = store.snapshot(digest)? {
         return Ok(snapshot);
     }
-    let blobs = artifact.manifest.blobs().into_iter().chain([&artifact.descriptor]);
-    let lease = store.lease(&blobs.map(|blob| blob.digest.clone()).collect::<Vec<_>>())?;
-    let mut sink = SnapshotSink(store.stage_snapshot(&lease, digest)?);
-    let mut open = |blob: &crate::manifest::Descriptor| -> io::Result<Box<dyn Read + Send>> {
+    let mut open = |blob: &Descriptor| -> io::Result<Box<dyn Read + Send>> {
         Ok(Box::new(verified(store.open_blob(blob).map_err(io::Error::other)?, blob)))
     };
-    let room = store.free_space()?;
-    let listing = packaging::lay_out(&artifact.plan, digest, Some(room), &mut open, &mut sink)?;
-    Ok(sink.0.commit(&listing)?)
+    let (staged, listing) = unpack(store, artifact, &mut open, None)?;
+    Ok(staged.commit(&listing)?)
 }
 
-struct SnapshotSink(StagedSnapshot);
+struct SnapshotSink<'a> {
+    staged: StagedSnapshot,
+    /// What has to be waited for; without it every blob is in the store.
+    arrivals: Option<&'a Arrivals>,
+}
 
-impl Sink for SnapshotSink {
+impl Sink for SnapshotSink<'_> {
     fn directory(&mut self, path: &str) -> io::Result<()> {
-        self.0.create_dir(path).map_err(io::Error::other)
+        self.staged.create_dir(path).map_err(io::Error::other)
     }
 
     fn file(&mut self, entry: &Entry<'_>, content: &mut dyn Read) -> io::Result<()> {
         if entry.whole {
             // The blob was verified when it was committed: no need to read it again.
-            return self.0.link_blob(entry.path, entry.blob).map_err(io::Error::other);
+            self.arrivals.map_or(Ok(()), |arrivals| arrivals.wait(&entry.blob.digest))?;
+            return self.staged.link_blob(entry.path, entry.blob).map_err(io::Error::other);
         }
-        let mut file = self.0.create_file(entry.path, entry.mode & 0o111 != 0).map_err(io::Error::other)?;
+        let mut file = self.staged.create_file(entry.path, entry.mode & 0o111 != 0).map_err(io::Error::other)?;
         io::copy(content, &mut file).map(drop)
     }
 
     fn link(&mut self, path: &str, target: &str) -> io::Result<()> {
-        self.0.symlink(path, target).map_err(io::Error::other)
+        self.staged.symlink(path, target).map_err(io::Error::other)
     }
 }

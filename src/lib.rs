@@ -8,7 +8,7 @@
 //! 1. one outside thing each: [`config`] (environment, files of settings), [`process`] (other programs),
 //!    [`registry`] (HTTP), [`store`] (our disk), [`packaging`] (how producers lay out files), [`engine`] (Podman and
 //!    Docker), [`rewrite`] (the engines' command lines);
-//! 2. joins: [`pull`] (registry to store), [`checkout`] (store to snapshot), [`deliver`] (files to containers);
+//! 2. joins: [`pull`] (registry to store), [`checkout`] (store, or what arrives, to snapshot), [`deliver`] (files to containers);
 //! 3. the terminal: [`cmd`], [`ui`].
 //!
 //! The library never prints, exits or reads the environment; only level 3 and [`config`] do.

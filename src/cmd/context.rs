@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::GlobalArgs;
 use super::{Error, Result};
-use crate::checkout::checkout;
+use crate::checkout::fetch_and_check_out;
 use crate::config::{self, Environment};
 use crate::engine::{self, Choice, Engine};
 use crate::pull::{self, Interrupt, Interrupter, Policy, Session};
@@ -146,9 +146,8 @@ impl Context {
     /// The snapshot of an artifact, pulled by us if need be.
     pub(super) async fn snapshot(&self, reference: &Reference, policy: Policy) -> Result<Snapshot> {
         let session = self.session()?;
-        let artifact = session.pull(reference, policy).await?;
-        let checkout = tokio::task::spawn_blocking(move || checkout(&session.store, &artifact));
-        Ok(checkout.await.map_err(Error::internal)??)
+        let artifact = session.find(reference, policy).await?;
+        Ok(fetch_and_check_out(&session, reference, artifact).await?)
     }
 }
 

@@ -73,13 +73,22 @@ pub enum Error {
     Store(#[from] store::Error),
     /// A snapshot.
     #[error(transparent)]
-    Checkout(#[from] checkout::Error),
+    Checkout(checkout::Error),
     /// A pull.
     #[error(transparent)]
     Pull(#[from] pull::Error),
     /// A delivery.
     #[error(transparent)]
     Deliver(#[from] deliver::Error),
+}
+
+impl From<checkout::Error> for Error {
+    fn from(error: checkout::Error) -> Self {
+        match error {
+            checkout::Error::Pull(error) => Self::Pull(error),
+            error => Self::Checkout(error),
+        }
+    }
 }
 
 impl Error {
@@ -145,6 +154,15 @@ fn own_hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     None
 }
 
+fn checkout_hint(error: &checkout::Error) -> Option<String> {
+    match error {
+        checkout::Error::Packaging(error) => packaging_hint(error),
+        checkout::Error::Pull(error) => pull_hint(error),
+        checkout::Error::Store(error) => store_hint(error),
+        checkout::Error::Stopped(_) => None,
+    }
+}
+
 fn pull_hint(error: &pull::Error) -> Option<String> {
     match error {
         pull::Error::Nesting { .. } => Some(String::from("name the artifact itself by its digest: NAME@DIGEST")),
@@ -181,6 +199,7 @@ fn checkout_hint(error: &checkout::Error) -> Option<String> {
 fn deliver_hint(error: &deliver::Error) -> Option<String> {
     match error {
         deliver::Error::Pull(error) => pull_hint(error),
+        deliver::Error::Checkout(error) => checkout_hint(error),
         deliver::Error::Store(error) => store_hint(error),
         deliver::Error::Engine(error) => engine_hint(error),
         deliver::Error::Decision(error) => decision_hint(error),

@@ -5,6 +5,7 @@ use clap::Args;
 use super::args::PullPolicy;
 use super::prepare::{self, Home};
 use super::{Context, Result};
+use crate::checkout::fetch_and_check_out;
 use crate::pull::Policy;
 use crate::reference::Reference;
 
@@ -42,7 +43,13 @@ pub(super) async fn run(context: &Context, args: PullArgs) -> Result<()> {
     match prepare::home(context, &session, &reference).await? {
         Home::Podman(found) => prepare::pull_by_podman(context, &session, &found, &reference).await,
         Home::Store => {
-            session.pull(&reference, policy).await?;
+            let artifact = session.find(&reference, policy).await?;
+            // Unpacked while it arrives, and refused before it has a name.
+            if artifact.plan.has_archives() {
+                fetch_and_check_out(&session, &reference, artifact).await?;
+            } else {
+                session.fetch(&reference, artifact).await?;
+            }
             Ok(())
         }
     }

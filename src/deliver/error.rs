@@ -51,7 +51,7 @@ pub enum Error {
     Accelerate(#[from] Refusal),
     /// The snapshot.
     #[error(transparent)]
-    Checkout(#[from] checkout::Error),
+    Checkout(checkout::Error),
     /// `src` names no artifact.
     #[error(transparent)]
     Reference(reference::ParseError),
@@ -73,4 +73,13 @@ pub enum Error {
     /// The store.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+impl From<checkout::Error> for Error {
+    fn from(error: checkout::Error) -> Self {
+        match error {
+            checkout::Error::Pull(error) => Self::Pull(error),
+            error => Self::Checkout(error),
+        }
+    }
 }

@@ -7,7 +7,7 @@ use super::copy::Copy;
 use super::native::RegistryFlags;
 use super::{Error, Result, bind, is_whole, native, volume};
 use crate::cause::one_line;
-use crate::checkout::checkout;
+use crate::checkout::fetch_and_check_out;
 use crate::engine::decision::{self, Decision, Delivery, ReferenceKind, Wanted, Wish};
 use crate::engine::{self, Cache, Engine, PathState};
 use crate::listing::File;
@@ -198,10 +198,7 @@ impl Preparation<'_> {
     }
 
     async fn bind(&self, job: Job<'_>) -> Result<Prepared> {
-        let artifact = self.session.fetch(&job.reference, job.artifact).await?;
-        let store = self.session.store.clone();
-        let snapshot =
-            tokio::task::spawn_blocking(move || checkout(&store, &artifact)).await.map_err(Error::Stopped)??;
+        let snapshot = fetch_and_check_out(self.session, &job.reference, job.artifact).await?;
         let mounts = bind::mounts(self.engine.kind.dialect(), &snapshot, job.mount, job.state)?;
         Ok(Prepared::Mounts(mounts))
     }
@@ -225,10 +222,7 @@ impl Preparation<'_> {
         if let Some(files) = job.artifact.plan.files() {
             return self.copied(job, &files);
         }
-        let artifact = self.session.fetch(&job.reference, job.artifact.clone()).await?;
-        let store = self.session.store.clone();
-        let snapshot =
-            tokio::task::spawn_blocking(move || checkout(&store, &artifact)).await.map_err(Error::Stopped)??;
+        let snapshot = fetch_and_check_out(self.session, &job.reference, job.artifact.clone()).await?;
         self.copied(job, &snapshot.listing.files)
     }
 

@@ -203,6 +203,11 @@ impl Plan {
         files.collect()
     }
 
+    /// Whether files have to be unpacked from archives.
+    pub fn has_archives(&self) -> bool {
+        self.files().is_none()
+    }
+
     /// Whether `podman artifact` shows the same files under the same names: it knows titles only, without folders,
     /// names untitled blobs by digest, and never unpacks.
     pub fn is_named_as_by_podman(&self) -> bool {

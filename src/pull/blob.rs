@@ -9,7 +9,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::connections::Connections;
 use super::download::{Download, Sink};
-use super::{Error, Interrupt, Result, Session, blocking};
+use super::{Arrivals, Error, Interrupt, Result, Session, blocking};
 use crate::manifest::Descriptor;
 use crate::reference::Reference;
 use crate::store::{Claim, Ingest, Lease};
@@ -30,6 +30,8 @@ pub(super) struct Fetch {
     pub blob: Descriptor,
     pub name: String,
     pub lease: Arc<Lease>,
+    /// Told of what arrives.
+    pub arrivals: Arc<Arrivals>,
     /// Heard when the pull is over before this blob is.
     pub stop: Interrupt,
     /// Whether bytes of an earlier process were used.
@@ -72,6 +74,7 @@ impl Fetch {
             Claim::Present => {
                 self.connections.settle(self.blob.size);
                 self.session.progress.skipped(&self.blob, &self.name);
+                self.arrivals.here(&self.blob.digest);
                 return Ok(());
             }
             Claim::Fetch(ingest) => ingest,
@@ -80,6 +83,7 @@ impl Fetch {
         self.connections.settle(present);
         self.session.progress.started(&self.blob, &self.name, present);
         self.was_resumed.store(present > 0, Ordering::Relaxed);
+        self.arrivals.begin(&self.blob.digest, ingest.reader()?, ingest.frontier());
         let (fetched, mut ingest) = self.fill(ingest, in_one_stream).await;
         blocking(move || match fetched {
             Ok(()) => Ok(ingest.commit()?),
@@ -95,6 +99,7 @@ impl Fetch {
             }
         })
         .await?;
+        self.arrivals.here(&self.blob.digest);
         self.session.progress.finished(&self.blob.digest);
         Ok(())
     }
@@ -118,7 +123,7 @@ impl Fetch {
 
     /// Fetches what is missing, and gives the ingest back when nothing is being written to it any more.
     async fn fill(&self, ingest: Box<Ingest>, in_one_stream: bool) -> (Result<()>, Box<Ingest>) {
-        let staged = Arc::new(Staged::new(ingest));
+        let staged = Arc::new(Staged::new(ingest, Arc::clone(&self.arrivals)));
         let named = (&self.blob, self.name.as_str());
         let changed = Arc::new(Notify::new());
         let download = Download::new(&self.session, &self.connections, &self.reference, named, &staged, &changed);
@@ -138,6 +143,7 @@ struct Staged {
     /// Each use of the ingest beside this one holds one.
     uses: Arc<Semaphore>,
     notes: Arc<Notes>,
+    arrivals: Arc<Arrivals>,
 }
 
 /// The ingest in use. It goes before the permit does, as who has all permits is its only owner.
@@ -155,8 +161,9 @@ impl Use {
 }
 
 impl Staged {
-    fn new(ingest: Box<Ingest>) -> Self {
-        Self { ingest: Arc::from(ingest), uses: Arc::new(Semaphore::new(USES as usize)), notes: Arc::default() }
+    fn new(ingest: Box<Ingest>, arrivals: Arc<Arrivals>) -> Self {
+        let uses = Arc::new(Semaphore::new(USES as usize));
+        Self { ingest: Arc::from(ingest), uses, notes: Arc::default(), arrivals }
     }
 
     async fn begin(&self) -> Use {
@@ -184,9 +191,10 @@ impl Sink for Staged {
 
     /// Hashing and noting go on beside the writes, and no connection waits for them.
     async fn take(&self, offset: u64, pieces: Vec<Bytes>) -> Result<u64> {
-        let (used, notes) = (self.begin().await, Arc::clone(&self.notes));
+        let (used, notes, arrivals) = (self.begin().await, Arc::clone(&self.notes), Arc::clone(&self.arrivals));
         blocking(move || {
             let new = used.ingest().write_at(offset, &pieces)?;
+            arrivals.reached(&used.ingest().blob().digest, used.ingest().frontier());
             if used.ingest().is_behind() {
                 let used = used.clone();
                 tokio::task::spawn_blocking(move || catch_up(used.ingest()));

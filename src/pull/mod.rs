@@ -7,8 +7,9 @@
 //!
 //! A blob's way: [`blob`] claims it in the store, [`download`] fetches it with the [`connections`] there are, range by
 //! range as [`work`] hands them out, as long as [`failures`] bears with the registry. [`stream`] sends the same
-//! downloads in order to a reader, and nothing is staged.
+//! downloads in order to a reader, and nothing is staged. [`arrivals`] lets archives be unpacked while they come.
 
+mod arrivals;
 mod batch;
 mod blob;
 mod connections;
@@ -29,6 +30,7 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+pub use self::arrivals::Arrivals;
 use self::connections::Connections;
 pub use self::error::{Error, Result};
 pub use self::interrupt::{Interrupt, Interrupter};
@@ -158,18 +160,24 @@ impl Session {
     /// Fetches what the store does not have of an artifact that was found, and names it `reference`.
     pub async fn fetch(&self, reference: &Reference, artifact: Artifact) -> Result<Artifact> {
         if !artifact.is_stored {
-            let lease = self.collect(reference, &artifact).await?;
+            let lease = self.collect(reference, &artifact, &Arc::default()).await?;
             self.name(reference, &artifact, &lease).await?;
         }
         Ok(artifact)
     }
 
     /// Fetches the blobs that the store does not have; the lease keeps them until the artifact has a name.
-    async fn collect(&self, reference: &Reference, artifact: &Artifact) -> Result<Arc<Lease>> {
+    pub async fn collect(
+        &self,
+        reference: &Reference,
+        artifact: &Artifact,
+        arrivals: &Arc<Arrivals>,
+    ) -> Result<Arc<Lease>> {
         let lease = self.prepare(artifact).await?;
+        artifact.manifest.config.iter().for_each(|config| arrivals.here(&config.digest));
         let blobs = artifact.manifest.blobs().into_iter();
         let blobs = blobs.filter(|blob| Some(*blob) != artifact.manifest.config.as_ref()).cloned().collect();
-        self.fetch_blobs(reference, artifact, blobs, &lease).await?;
+        self.fetch_blobs(reference, artifact, blobs, &lease, arrivals).await?;
         Ok(lease)
     }
 
@@ -188,7 +196,7 @@ impl Session {
     }
 
     /// Names an artifact whose blobs were collected: who finds the name finds everything.
-    async fn name(&self, reference: &Reference, artifact: &Artifact, lease: &Arc<Lease>) -> Result<()> {
+    pub async fn name(&self, reference: &Reference, artifact: &Artifact, lease: &Arc<Lease>) -> Result<()> {
         let (store, lease, reference) = (self.store.clone(), Arc::clone(lease), reference.clone());
         let (bytes, descriptor) = (artifact.bytes.clone(), artifact.descriptor.clone());
         blocking(move || {
@@ -205,6 +213,7 @@ impl Session {
         artifact: &Artifact,
         mut blobs: Vec<Descriptor>,
         lease: &Arc<Lease>,
+        arrivals: &Arc<Arrivals>,
     ) -> Result<()> {
         let bytes = total(&blobs);
         self.store.check_space(&blobs)?;
@@ -223,6 +232,7 @@ impl Session {
                 reference: reference.clone(),
                 name: artifact.plan.name_of(&descriptor.digest).to_owned(),
                 lease: Arc::clone(lease),
+                arrivals: Arc::clone(arrivals),
                 stop: stop.clone(),
                 was_resumed: AtomicBool::new(false),
                 received: Arc::default(),

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice, Write};
 use std::iter;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::claim::Hold;
 use super::error::{At, Error, Result};
@@ -115,6 +115,16 @@ impl Ingest {
     /// How many bytes are written.
     pub fn present(&self) -> u64 {
         self.state().written.total()
+    }
+
+    /// Up to where the blob is written without a gap.
+    pub fn frontier(&self) -> u64 {
+        self.state().written.end_after(0)
+    }
+
+    /// The staged file, for reading what is written; after the commit it is the blob.
+    pub fn reader(&self) -> Result<Arc<File>> {
+        self.data.try_clone().map(Arc::new).at(self.hold.path())
     }
 
     /// Writes `pieces`, one behind the other, at `offset`; callable from several threads at once. Returns how many

@@ -10,3 +10,4 @@ mod formats;
 mod layers;
 mod man;
 mod pull;
+mod unpacking;
