@@ -1,11 +1,22 @@
-//! The only reader of the environment, and the places where settings and data are kept.
+//! The only reader of the environment and of configuration files, and the places where settings and data are kept.
 //!
-//! Everything else is handed values: a test makes an [`Environment`] from pairs and sees no variable of its own.
+//! Everything else is handed values: a test makes an [`Environment`] from pairs and sees no variable of its own. What
+//! the command line leaves open, a variable says, else the user's configuration file, else the system's.
+
+mod file;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 
+pub use self::file::{CONNECTIONS, Config, Wrong};
+
+/// The system's configuration file.
+const SYSTEM_FILE: &str = "/etc/artishim/config.toml";
+
+/// The configuration file to use instead of the system's and the user's; it must exist when set.
+pub const CONFIG: &str = "ARTISHIM_CONFIG";
 /// Which engine to use: `auto`, `podman`, `docker`, `none`, a path or a URL.
 pub const ENGINE: &str = "ARTISHIM_ENGINE";
 /// The store's directory.
@@ -33,12 +44,43 @@ pub const DOCKER_CERT_PATH: &str = "DOCKER_CERT_PATH";
 /// The URL of a remote Podman.
 pub const CONTAINER_HOST: &str = "CONTAINER_HOST";
 
-/// The variables of this process, or of a test.
+/// Why settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A configuration file that exists cannot be read, or one that was named does not exist.
+    #[error("configuration file {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A configuration file says what means nothing.
+    #[error("{}:{}: {}", path.display(), wrong.line, wrong.reason)]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        wrong: Wrong,
+    },
+    /// A variable that is neither true nor false.
+    #[error("{name} is {value}: expected true or false")]
+    Variable {
+        /// Its name.
+        name: &'static str,
+        /// Its value.
+        value: String,
+    },
+}
+
+/// The variables of this process, or of a test, and what configuration files say.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     variables: HashMap<String, OsString>,
     root: bool,
     program: Option<PathBuf>,
+    config: Config,
 }
 
 impl Environment {
@@ -49,13 +91,40 @@ impl Environment {
             variables: variables.collect(),
             root: rustix::process::geteuid().is_root(),
             program: std::env::current_exe().ok(),
+            config: Config::default(),
         }
     }
 
     /// An environment with nothing but `pairs`, for a user other than root unless `root` is set.
     pub fn from_pairs(pairs: &[(&str, &str)], root: bool) -> Self {
         let variables = pairs.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value))).collect();
-        Self { variables, root, program: None }
+        Self { variables, root, program: None, config: Config::default() }
+    }
+
+    /// The same with what the configuration files say: the user's over the system's, key by key, or the one named.
+    pub fn with_config_files(self) -> Result<Self, Error> {
+        self.with_config_files_and(Path::new(SYSTEM_FILE))
+    }
+
+    fn with_config_files_and(mut self, system: &Path) -> Result<Self, Error> {
+        self.config = match self.path(CONFIG) {
+            Some(named) => read(&named)?,
+            None => {
+                let users = self.user_file().map_or_else(|| Ok(Config::default()), |path| read_any(&path))?;
+                users.or(read_any(system)?)
+            }
+        };
+        Ok(self)
+    }
+
+    /// The user's configuration file; root has one only where `XDG_CONFIG_HOME` is set.
+    fn user_file(&self) -> Option<PathBuf> {
+        let is_named = !self.root || self.path("XDG_CONFIG_HOME").is_some();
+        is_named.then(|| self.config_home().join("artishim/config.toml"))
+    }
+
+    fn config_home(&self) -> PathBuf {
+        self.path("XDG_CONFIG_HOME").unwrap_or_else(|| self.home().join(".config"))
     }
 
     /// Whether the user is root.
@@ -93,9 +162,41 @@ impl Environment {
         self.path(DOCKER_CONFIG).unwrap_or_else(|| self.home().join(".docker"))
     }
 
-    /// The store: `ARTISHIM_STORE`, else `/var/lib/artishim` for root, else `$XDG_DATA_HOME/artishim`.
+    /// `ARTISHIM_ENGINE`, else `engine` of a configuration file.
+    pub fn engine(&self) -> Option<String> {
+        self.text(ENGINE).or_else(|| self.config.engine.clone())
+    }
+
+    /// `ARTISHIM_DELIVER`, else `deliver` of a configuration file.
+    pub fn deliver(&self) -> Option<String> {
+        self.text(DELIVER).or_else(|| self.config.deliver.clone())
+    }
+
+    /// `ARTISHIM_ACCELERATE`, else `accelerate` of a configuration file.
+    pub fn accelerate(&self) -> Result<Option<bool>, Error> {
+        match self.text(ACCELERATE).as_deref() {
+            Some("true" | "1") => Ok(Some(true)),
+            Some("false" | "0") => Ok(Some(false)),
+            Some(other) => Err(Error::Variable { name: ACCELERATE, value: other.to_owned() }),
+            None => Ok(self.config.accelerate),
+        }
+    }
+
+    /// `connections` of a configuration file.
+    pub const fn connections(&self) -> Option<usize> {
+        self.config.connections
+    }
+
+    /// The credential file that must exist: `REGISTRY_AUTH_FILE`, else `authfile` of a configuration file.
+    pub fn authfile(&self) -> Option<PathBuf> {
+        self.path(REGISTRY_AUTH_FILE).or_else(|| self.config.authfile.clone())
+    }
+
+    /// The store: `ARTISHIM_STORE`, else `store` of a configuration file, else `/var/lib/artishim` for root, else
+    /// `$XDG_DATA_HOME/artishim`.
     pub fn store(&self) -> PathBuf {
-        self.path(STORE).unwrap_or_else(|| self.place("/var/lib", "XDG_DATA_HOME", ".local/share"))
+        let named = self.path(STORE).or_else(|| self.config.store.clone());
+        named.unwrap_or_else(|| self.place("/var/lib", "XDG_DATA_HOME", ".local/share"))
     }
 
     /// What may be lost: `ARTISHIM_CACHE`, else `/var/cache/artishim` for root, else `$XDG_CACHE_HOME/artishim`.
@@ -110,8 +211,7 @@ impl Environment {
             Some(_) => directory.join("containers/auth.json"),
             None => directory.join("containers/0/auth.json"),
         });
-        let config = self.path("XDG_CONFIG_HOME").unwrap_or_else(|| self.home().join(".config"));
-        let others = [config.join("containers/auth.json"), self.docker_config().join("config.json")];
+        let others = [self.config_home().join("containers/auth.json"), self.docker_config().join("config.json")];
         runtime.into_iter().chain(others).collect()
     }
 
@@ -122,6 +222,20 @@ impl Environment {
             None => self.home().join(below_home),
         };
         base.join("artishim")
+    }
+}
+
+fn read(path: &Path) -> Result<Config, Error> {
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    Config::parse(&text).map_err(|wrong| Error::Wrong { path: path.to_owned(), wrong })
+}
+
+/// The same for a file that may be missing.
+fn read_any(path: &Path) -> Result<Config, Error> {
+    let is_missing = |error: &io::Error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+    match read(path) {
+        Err(Error::Read { source, .. }) if is_missing(&source) => Ok(Config::default()),
+        read => read,
     }
 }
 
@@ -152,5 +266,62 @@ mod tests {
         let root = Environment::from_pairs(&[("HOME", "/root"), (DOCKER_CONFIG, "/d")], true);
         let expected = ["/run/containers/0/auth.json", "/root/.config/containers/auth.json", "/d/config.json"];
         assert_eq!(root.credential_files(), expected.map(PathBuf::from));
+    }
+
+    /// A system's file, a user's file and a named one, each with its own number of connections.
+    fn files() -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(directory.path().join("home/.config/artishim")).unwrap();
+        let files = [
+            ("system.toml", "connections = 1\nengine = 'docker'\nstore = '/system'\nauthfile = '/system.json'\n"),
+            ("home/.config/artishim/config.toml", "connections = 2\nstore = '/user'\naccelerate = true\n"),
+            ("named.toml", "connections = 3\n"),
+        ];
+        files.iter().for_each(|(name, text)| std::fs::write(directory.path().join(name), text).unwrap());
+        directory
+    }
+
+    #[test]
+    fn a_variable_goes_before_the_users_file_and_that_before_the_systems() {
+        let files = files();
+        let path = |name: &str| files.path().join(name).to_str().unwrap().to_owned();
+        let home = path("home");
+        let system = files.path().join("system.toml");
+        let read = |pairs: &[(&str, &str)], root| {
+            let pairs = [&[("HOME", home.as_str())], pairs].concat();
+            Environment::from_pairs(&pairs, root).with_config_files_and(&system).unwrap()
+        };
+        let user = read(&[], false);
+        assert_eq!((user.connections(), user.engine().as_deref()), (Some(2), Some("docker")));
+        assert_eq!((user.store(), user.authfile()), (PathBuf::from("/user"), Some(PathBuf::from("/system.json"))));
+        assert_eq!((user.accelerate().unwrap(), user.deliver()), (Some(true), None));
+        let pairs = [(STORE, "/v"), (ENGINE, "none"), (ACCELERATE, "0"), (REGISTRY_AUTH_FILE, "/v.json")];
+        let variables = read(&pairs, false);
+        assert_eq!((variables.store(), variables.engine().as_deref()), (PathBuf::from("/v"), Some("none")));
+        assert_eq!(variables.accelerate().unwrap(), Some(false));
+        assert_eq!(variables.authfile(), Some(PathBuf::from("/v.json")));
+        assert_eq!(read(&[(CONFIG, &path("named.toml"))], false).config, Config::parse("connections = 3").unwrap());
+        assert_eq!(read(&[], true).connections(), Some(1), "root has no file of his own");
+        assert_eq!(read(&[("XDG_CONFIG_HOME", &path("home/.config"))], true).connections(), Some(2), "unless he says");
+        assert_eq!(read(&[("XDG_CONFIG_HOME", &path("named.toml"))], false).connections(), Some(1), "none is there");
+    }
+
+    #[test]
+    fn a_file_that_is_there_and_no_good_is_an_error() {
+        let files = files();
+        let system = files.path().join("home");
+        let error = |pairs: &[(&str, &str)]| {
+            let environment = Environment::from_pairs(pairs, true);
+            crate::cause::one_line(&environment.with_config_files_and(&system).unwrap_err())
+        };
+        let directory = format!("configuration file {}: Is a directory (os error 21)", system.display());
+        assert_eq!(error(&[]), directory);
+        let absent = files.path().join("absent").display().to_string();
+        let missing = format!("configuration file {absent}: No such file or directory (os error 2)");
+        assert_eq!(error(&[(CONFIG, &absent)]), missing);
+        let named = files.path().join("named.toml");
+        std::fs::write(&named, "\nstores = '/'").unwrap();
+        let named = named.to_str().unwrap();
+        assert!(error(&[(CONFIG, named)]).starts_with(&format!("{named}:2: stores: there is no such key")));
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::config::CONNECTIONS;
 use crate::manifest::Platform;
 use crate::pull::Policy;
 use crate::ui::ProgressMode;
@@ -57,9 +58,9 @@ pub struct RegistryArgs {
     /// Require HTTPS and verify certificates (default: true, but for registries on this machine)
     #[arg(long, value_name = "BOOL", global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub tls_verify: Option<bool>,
-    /// Fetch over at most this many connections
-    #[arg(long, value_name = "N", global = true, value_parser = parse_connections, default_value_t = crate::pull::Settings::default().connections)]
-    pub connections: usize,
+    /// Fetch over at most this many connections (default: 24)
+    #[arg(long, value_name = "N", global = true, value_parser = parse_connections)]
+    pub connections: Option<usize>,
     /// Platform to take from an index, as OS/ARCH[/VARIANT]
     #[arg(long, value_name = "PLATFORM", global = true, value_parser = parse_platform)]
     pub platform: Option<Platform>,
@@ -91,7 +92,8 @@ impl From<PullPolicy> for Policy {
 }
 
 fn parse_connections(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| String::from("expected a number from 1 on"))
+    let expected = || format!("expected a number from {} to {}", CONNECTIONS.start(), CONNECTIONS.end());
+    text.parse().ok().filter(|count| CONNECTIONS.contains(count)).ok_or_else(expected)
 }
 
 fn parse_platform(text: &str) -> Result<Platform, String> {

@@ -37,7 +37,7 @@ pub struct Context {
 
 impl Context {
     pub(super) fn new(global: GlobalArgs) -> Result<Self> {
-        let environment = Environment::from_process();
+        let environment = Environment::from_process().with_config_files()?;
         let level = global.log_level.clone().or_else(|| environment.text(config::LOG_LEVEL));
         log(level.as_deref().unwrap_or("error"))?;
         let (interrupter, interrupt) = Interrupter::new();
@@ -93,7 +93,7 @@ impl Context {
     pub(super) fn client(&self) -> Result<Client> {
         let registry = &self.global.registry;
         let explicit = self.explicit_credentials()?;
-        let required = registry.authfile.clone().or_else(|| self.environment.path(config::REGISTRY_AUTH_FILE));
+        let required = registry.authfile.clone().or_else(|| self.environment.authfile());
         let credentials = Credentials { explicit, required_file: required, files: self.environment.credential_files() };
         let user_agent = concat!("artishim/", env!("CARGO_PKG_VERSION")).to_owned();
         Ok(Client::new(Settings { credentials, tls_verify: registry.tls_verify, user_agent })?)
@@ -116,7 +116,9 @@ impl Context {
     }
 
     fn pull_settings(&self) -> pull::Settings {
-        pull::Settings { connections: self.global.registry.connections, ..pull::Settings::default() }
+        let default = pull::Settings::default();
+        let connections = self.global.registry.connections.or(self.environment.connections());
+        pull::Settings { connections: connections.unwrap_or(default.connections), ..default }
     }
 
     /// The engine the user chose, or the one that is there.
@@ -139,7 +141,7 @@ impl Context {
     }
 
     pub(super) fn choice(&self) -> Result<Choice> {
-        let text = self.global.engine.clone().or_else(|| self.environment.text(config::ENGINE));
+        let text = self.global.engine.clone().or_else(|| self.environment.engine());
         Ok(text.as_deref().unwrap_or("auto").parse()?)
     }
 

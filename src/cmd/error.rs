@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use super::{FAILURE, INTERRUPTED};
 use crate::cause::one_line;
 use crate::ui::Ui;
-use crate::{checkout, deliver, digest, engine, mount, packaging, process, pull, reference, registry, rewrite, store};
+use crate::{
+    checkout, config, deliver, digest, engine, mount, packaging, process, pull, reference, registry, rewrite, store,
+};
 
 /// The way out of a full disk.
 const ROOM: &str = "free some space, or name a store on another filesystem with --store";
@@ -41,6 +43,9 @@ pub enum Error {
     /// An artifact of the store whose blobs are not all there.
     #[error("{0}: blobs are missing in the store")]
     Incomplete(String),
+    /// A variable or a configuration file.
+    #[error(transparent)]
+    Config(#[from] config::Error),
     /// A reference.
     #[error(transparent)]
     Reference(#[from] reference::ParseError),
@@ -140,6 +145,9 @@ fn own_hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     // A transparent wrapper hides the error it holds from `source`, so each is opened here.
     match error.downcast_ref::<Error>() {
         Some(Error::Reference(_)) => return Some(String::from("expected REGISTRY/REPOSITORY[:TAG][@DIGEST]")),
+        Some(Error::Config(config::Error::Read { .. })) => {
+            return Some(format!("make it readable, or name another one with {}", config::CONFIG));
+        }
         Some(Error::Registry(error)) => return registry_hint(error),
         Some(Error::Store(error)) => return store_hint(error),
         Some(Error::Engine(error)) => return engine_hint(error),

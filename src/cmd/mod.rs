@@ -151,6 +151,14 @@ mod tests {
     }
 
     #[test]
+    fn the_help_names_the_number_of_connections() {
+        let default = format!("(default: {})", crate::pull::Settings::default().connections);
+        let definition = Cli::command();
+        let connections = definition.get_arguments().find(|arg| arg.get_long() == Some("connections")).unwrap();
+        assert!(connections.get_help().unwrap().to_string().ends_with(&default));
+    }
+
+    #[test]
     fn what_follows_run_and_create_belongs_to_the_engine() {
         let cases = [
             ("artishim run --platform linux/arm64 x", "artishim run -- --platform linux/arm64 x"),

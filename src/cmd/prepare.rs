@@ -112,7 +112,7 @@ impl Context {
     pub(super) fn podman_flags(&self) -> Result<RegistryFlags> {
         let registry = &self.global.registry;
         Ok(RegistryFlags {
-            authfile: registry.authfile.clone(),
+            authfile: registry.authfile.clone().or_else(|| self.environment.authfile()),
             creds: self.explicit_credentials()?,
             tls_verify: registry.tls_verify,
             scratch: self.environment.cache(),
@@ -121,19 +121,16 @@ impl Context {
 
     /// `--accelerate`, which is an order, or what the environment says, which is a wish.
     pub(super) fn accelerate(&self) -> Result<Accelerate> {
-        let wished = self.environment.text(config::ACCELERATE);
-        match (self.global.accelerate, wished.as_deref()) {
-            (Some(true), _) => Ok(Accelerate::Must),
-            (None, Some("true" | "1")) => Ok(Accelerate::IfPossible),
-            (Some(false), _) | (None, None | Some("false" | "0")) => Ok(Accelerate::No),
-            (None, Some(other)) => {
-                Err(Error::usage(format!("{} is {other}: expected true or false", config::ACCELERATE)))
-            }
+        match self.global.accelerate {
+            Some(true) => Ok(Accelerate::Must),
+            Some(false) => Ok(Accelerate::No),
+            None if self.environment.accelerate()? == Some(true) => Ok(Accelerate::IfPossible),
+            None => Ok(Accelerate::No),
         }
     }
 
     pub(super) fn wish(&self) -> Result<engine::decision::Wish> {
-        let text = self.global.deliver.clone().or_else(|| self.environment.text(config::DELIVER));
+        let text = self.global.deliver.clone().or_else(|| self.environment.deliver());
         Ok(text.as_deref().unwrap_or("auto").parse()?)
     }
 

@@ -16,7 +16,8 @@ use crate::reference::Reference;
 ///
 /// With --accelerate, artishim fetches and verifies the layers and puts them into Podman's artifact store on this
 /// machine, under Podman's own lock; `podman artifact pull` finds them there and does the rest.
-/// ARTISHIM_ACCELERATE=true does the same where it can, and elsewhere Podman pulls as without it.
+/// ARTISHIM_ACCELERATE=true, or `accelerate = true` in the configuration file, does the same where it can, and
+/// elsewhere Podman pulls as without it.
 #[derive(Args, Debug)]
 pub struct PullArgs {
     /// Artifact to pull

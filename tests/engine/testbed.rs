@@ -91,6 +91,7 @@ impl Engine {
             .env_clear()
             .env("PATH", format!("{}:{path}", self.directory().join("bin").display()))
             .env("HOME", self.store.path())
+            .env("ARTISHIM_CONFIG", "/dev/null")
             .env("ARTISHIM_CACHE", self.store.path().join("cache"))
             .args(["--engine", choice, "--store"])
             .arg(self.store.path().join("store"))

@@ -4,6 +4,7 @@
 
 mod commands;
 mod common;
+mod config;
 mod errors;
 mod faults;
 mod formats;

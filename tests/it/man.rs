@@ -35,3 +35,16 @@ fn completions_know_the_commands() {
         assert!(script.contains("artishim") && script.contains("engines"), "{shell}");
     }
 }
+
+#[test]
+fn the_page_of_the_program_names_every_variable_and_every_key() {
+    let source = |file: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let (page, config) = (source("man/artishim.1").replace("\\-", "-"), source("src/config.rs"));
+    let constants = config.lines().filter_map(|line| line.strip_prefix("pub const ")?.split('"').nth(1));
+    let keys = "accelerate authfile connections deliver engine store".split(' ');
+    let names: Vec<&str> = constants.chain(keys).collect();
+    assert!(names.len() > 15, "{names:?}");
+    for name in names {
+        assert!(page.contains(&format!("\\fB{name}\\fR")), "artishim.1 does not explain {name}");
+    }
+}

@@ -53,6 +53,8 @@ impl Home {
         command
             .env_clear()
             .env("HOME", self.directory.path())
+            // This machine may have a file for all users.
+            .env("ARTISHIM_CONFIG", "/dev/null")
             .env("ARTISHIM_CACHE", self.path("cache"))
             .env("XDG_CONFIG_HOME", self.path("config"))
             .env("XDG_RUNTIME_DIR", self.path("run"))
