@@ -183,6 +183,12 @@ impl Plan {
         self.pieces.iter().map(|piece| &piece.blob).filter(|blob| seen.insert(&blob.digest)).collect()
     }
 
+    /// The blobs in the order in which [`lay_out`] reads them, each as often as a file or layer is made of it.
+    pub fn reading_order(&self) -> Vec<&Descriptor> {
+        let blobs = self.pieces.iter().map(|piece| &piece.blob);
+        if self.packaging == Packaging::Image { blobs.rev().collect() } else { blobs.collect() }
+    }
+
     /// A short name for a blob: its path, else the start of its digest.
     pub fn name_of<'a>(&'a self, digest: &'a Digest) -> &'a str {
         let piece = self.pieces.iter().find(|piece| piece.blob.digest == *digest);

@@ -7,7 +7,8 @@
 //!
 //! A blob's way: [`blob`] claims it in the store, [`download`] fetches it with the [`connections`] there are, range by
 //! range as [`work`] hands them out, as long as [`failures`] bears with the registry. [`stream`] sends the same
-//! downloads in order to a reader, and nothing is staged. [`arrivals`] lets archives be unpacked while they come.
+//! downloads in order to a reader, and nothing is staged; [`opener`] begins them one ahead of the other. [`arrivals`]
+//! lets archives be unpacked while they come.
 
 mod arrivals;
 mod batch;
@@ -18,6 +19,7 @@ mod error;
 mod failures;
 mod interrupt;
 mod memory;
+mod opener;
 mod ramp;
 mod settings;
 mod stream;

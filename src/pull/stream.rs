@@ -1,4 +1,4 @@
-//! A blob as a reader, from the store where it lies there and else straight from the registry, nothing staged.
+//! A blob as a reader, straight from the registry, nothing staged.
 //!
 //! The reader checks size and digest itself and turns its end into an error when they are wrong, so that whoever reads
 //! a blob to its end has read a verified one.
@@ -9,64 +9,22 @@ use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Buf, Bytes};
-use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use super::connections::Connections;
-use super::download::{Download, Sink};
-use super::{Artifact, Error, Result, Session, total};
+use super::download::Sink;
+use super::{Error, Result};
 use crate::digest::Verifier;
 use crate::manifest::Descriptor;
 use crate::ranges::Ranges;
-use crate::reference::Reference;
 
-/// How far requests may be ahead of the reader: the most memory one blob takes. The engine's own speed holds the
-/// registry back.
-const WINDOW: u64 = 64 * 1024 * 1024;
+/// How far requests may be ahead of the reader: the most memory that blobs on their way take, all together. The
+/// engine's own speed holds the registry back.
+pub(super) const WINDOW: u64 = 64 * 1024 * 1024;
 /// The largest request: all connections are to fit into the window.
-const CHUNK: u64 = 4 * 1024 * 1024;
-
-impl Session {
-    /// Opens blobs of `artifact` one after the other; to be called on a thread that may block.
-    pub fn opener(
-        &self,
-        reference: &Reference,
-        artifact: &Artifact,
-    ) -> impl FnMut(&Descriptor) -> io::Result<Box<dyn Read + Send>> + use<> {
-        let mut session = self.clone();
-        session.settings.chunk = session.settings.chunk.min(CHUNK);
-        let at = reference.at_digest(&artifact.descriptor.digest);
-        let plan = artifact.plan.clone();
-        let runtime = Handle::current();
-        let bytes = total(plan.blobs());
-        let connections = Connections::new(session.settings, Arc::clone(&session.progress), 1, bytes);
-        move |blob| {
-            if session.store.has_blob(blob).map_err(io::Error::other)? {
-                let file = session.store.open_blob(blob).map_err(io::Error::other)?;
-                return Ok(Box::new(verified(file, blob)));
-            }
-            let name = plan.name_of(&blob.digest);
-            session.progress.started(blob, name, 0);
-            let ordered = Arc::new(Ordered::new(blob.size));
-            let named = (blob, name);
-            let download = Download::new(&session, &connections, &at, named, &ordered, &ordered.changed);
-            runtime.spawn(run(download, session.clone(), Arc::clone(&ordered)));
-            let (progress, digest) = (Arc::clone(&session.progress), blob.digest.clone());
-            let mut reader = verified(Reader(ordered), blob);
-            reader.when_good = Some(Box::new(move || progress.finished(&digest)));
-            Ok(Box::new(reader))
-        }
-    }
-}
-
-async fn run(download: Download<Ordered>, session: Session, ordered: Arc<Ordered>) {
-    let ended = download.run(&session.interrupt).await;
-    ordered.state().ended = Some(ended);
-    ordered.arrived.notify_one();
-}
+pub(super) const CHUNK: u64 = 4 * 1024 * 1024;
 
 /// The sink that keeps what is not yet read, and no more than a window of it.
-struct Ordered {
+pub(super) struct Ordered {
     size: u64,
     state: Mutex<State>,
     /// The reader waits for this.
@@ -87,9 +45,21 @@ struct State {
 }
 
 impl Ordered {
-    fn new(size: u64) -> Self {
+    /// Nothing yet of a blob of `size` bytes.
+    pub fn new(size: u64) -> Self {
         let (state, changed) = (Mutex::default(), Arc::new(Notify::new()));
         Self { size, state, arrived: Condvar::new(), changed }
+    }
+
+    /// Told when the horizon has moved.
+    pub const fn changed(&self) -> &Arc<Notify> {
+        &self.changed
+    }
+
+    /// The download has ended like this.
+    pub fn end(&self, ended: Result<()>) {
+        self.state().ended = Some(ended);
+        self.arrived.notify_one();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -147,7 +117,7 @@ impl Sink for Ordered {
 }
 
 /// Reads an [`Ordered`] from its first byte to its last.
-struct Reader(Arc<Ordered>);
+pub(super) struct Reader(pub Arc<Ordered>);
 
 impl Read for Reader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -231,7 +201,14 @@ impl<R: Read> Read for Verified<R> {
     }
 }
 
-/// Reads a blob of the store, checking it on the way.
+impl<R> Verified<R> {
+    /// Has `tell` called when all is read and right.
+    pub(super) fn when_good(self, tell: impl FnOnce() + Send + 'static) -> Self {
+        Self { when_good: Some(Box::new(tell)), ..self }
+    }
+}
+
+/// Reads a blob, checking it on the way.
 pub(crate) fn verified<R: Read>(inner: R, blob: &Descriptor) -> Verified<R> {
     Verified { inner, verifier: Some(blob.verifier()), is_wrong: false, when_good: None }
 }

@@ -19,7 +19,7 @@ mod safe_url;
 mod source;
 #[cfg(test)]
 #[path = "../../tests/it/common/registry/mod.rs"]
-mod test_registry;
+pub(crate) mod test_registry;
 #[cfg(test)]
 mod tests;
 mod token;
