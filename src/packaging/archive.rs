@@ -116,7 +116,6 @@ fn read_members(blob: &Descriptor, source: &mut dyn Read, visit: Visit<'_>) -> R
     let mut archive = tar::Archive::new(Bounded { source, allowance: Rc::clone(&allowance) });
     let mut entries = archive.entries().reading(blob)?;
     loop {
-        allowance.set(MAX_HEADER_BYTES);
         let Some(entry) = entries.next() else { return Ok(()) };
         let mut entry = entry.reading(blob)?;
         allowance.set(u64::MAX);
@@ -124,8 +123,18 @@ fn read_members(blob: &Descriptor, source: &mut dyn Read, visit: Visit<'_>) -> R
         if entry.header().entry_type() != tar::EntryType::XGlobalHeader {
             visit(&mut member(&mut entry).reading(blob)?)?;
         }
-        io::copy(&mut entry, &mut io::sink()).reading(blob)?;
+        allowance.set(MAX_HEADER_BYTES.saturating_add(pass_over(&mut entry).reading(blob)?));
     }
+}
+
+/// Reads the rest of a member; the bytes that are left for the tar crate to skip.
+///
+/// The holes of a sparse file are nowhere in the archive and can be as long as a number can say: they are not read.
+fn pass_over<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<u64> {
+    if entry.header().entry_type().is_gnu_sparse() {
+        return entry.header().entry_size();
+    }
+    io::copy(entry, &mut io::sink()).map(|_| 0)
 }
 
 fn member<'a, R: Read>(entry: &'a mut tar::Entry<'_, R>) -> io::Result<Member<'a>> {

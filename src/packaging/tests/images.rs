@@ -180,6 +180,32 @@ fn links_are_relative_and_stay_inside() {
     assert_eq!(listing.files.len(), 8);
 }
 
+/// A member of GNU tar's older sparse files: a hole of an exbibyte and nothing else.
+fn hole(name: &str) -> Vec<u8> {
+    let mut size = [0; 12];
+    size[0] = 0x80;
+    size[4..].copy_from_slice(&(1u64 << 60).to_be_bytes());
+    let mut header = tar::Header::new_gnu();
+    header.set_path(name).unwrap();
+    header.set_entry_type(tar::EntryType::GNUSparse);
+    header.set_size(0);
+    header.set_mode(0o644);
+    let gnu = header.as_gnu_mut().unwrap();
+    gnu.sparse[0].offset = size;
+    gnu.sparse[0].numbytes = *b"00000000000\0";
+    gnu.realsize = size;
+    header.set_cksum();
+    header.as_bytes().to_vec()
+}
+
+#[test]
+fn a_hole_outside_the_models_folder_is_passed_over() {
+    let layer = [hole("var/log/lastlog"), tar(&[In::File("models/m.gguf", GGUF)])].concat();
+    assert_eq!(listing(&[layer]).0.paths(), ["m.gguf"]);
+    let error = Artifact::image(&[[hole("models/m.gguf"), tar(&[])].concat()]).error();
+    assert!(matches!(error, Error::Special { kind: "sparse file", .. }), "{error:?}");
+}
+
 #[test]
 fn a_link_hides_what_lower_layers_have_there() {
     let layers = [
