@@ -155,6 +155,10 @@ fn kind<R: Read>(entry: &mut tar::Entry<'_, R>, path: &[u8]) -> io::Result<tar::
     if kind.is_file() && path.ends_with(b"/") {
         return Ok(tar::EntryType::Directory);
     }
+    // An extended header that the tar crate did not take for one, as in the oldest tars: asked, it would read all of it.
+    if kind.is_pax_local_extensions() {
+        return Ok(kind);
+    }
     for extension in entry.pax_extensions()?.into_iter().flatten() {
         if extension?.key_bytes().starts_with(b"GNU.sparse.") {
             return Ok(tar::EntryType::GNUSparse);

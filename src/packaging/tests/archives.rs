@@ -252,6 +252,22 @@ fn a_sparse_file_is_not_taken_for_its_map() {
     assert!(matches!(error, Error::Special { kind: "sparse file", .. }), "{error:?}");
 }
 
+/// Tars older than POSIX have no extended headers, and the tar crate takes none in them for one.
+#[test]
+fn an_extended_header_of_the_oldest_form_is_no_header() {
+    let mut header = tar::Header::new_old();
+    header.set_path("m").unwrap();
+    header.set_entry_type(tar::EntryType::XHeader);
+    header.set_size(600);
+    header.set_mode(0o644);
+    header.set_cksum();
+    let mut builder = tar::Builder::new(tar(&[In::File("a", b"x")]));
+    builder.get_mut().truncate(2 * 512);
+    builder.append(&header, &[b'x'; 600][..]).unwrap();
+    let error = layer(None, WEIGHT_TAR, &[], &builder.into_inner().unwrap()).error();
+    assert!(matches!(error, Error::Special { kind: "special member", .. }), "{error:?}");
+}
+
 #[test]
 fn a_name_that_would_fill_the_memory_is_refused() {
     let mut builder = tar::Builder::new(Vec::new());
