@@ -3,6 +3,8 @@
 //! The names without an annotation are those of its bundles (model-runner pkg/distribution/internal/bundle), so that
 //! what is written for `docker model` finds the same files.
 
+use std::collections::HashMap;
+
 use crate::manifest::{Descriptor, Manifest};
 use crate::media;
 
@@ -16,27 +18,37 @@ pub(super) fn matches(manifest: &Manifest, _config: &[u8]) -> bool {
 
 pub(super) fn pieces(manifest: &Manifest, _config: &[u8]) -> Result<Vec<Piece>, Error> {
     let layers: Vec<&Descriptor> = manifest.layers.iter().filter(|layer| layer.kind() != media::EMPTY).collect();
-    layers.iter().enumerate().map(|(index, layer)| piece(layer, &layers, index)).collect()
+    let mut counts: HashMap<Kind, Count> = HashMap::new();
+    layers.iter().for_each(|layer| counts.entry(Kind::of(layer)).or_default().all += 1);
+    layers.iter().map(|layer| piece(layer, &mut counts)).collect()
 }
 
-fn piece(layer: &Descriptor, layers: &[&Descriptor], index: usize) -> Result<Piece, Error> {
+/// How many layers of one kind there are, and how many of them were seen.
+#[derive(Default)]
+struct Count {
+    all: usize,
+    seen: usize,
+}
+
+fn piece(layer: &Descriptor, counts: &mut HashMap<Kind, Count>) -> Result<Piece, Error> {
     let kind = Kind::of(layer);
+    let count = counts.entry(kind).or_default();
+    count.seen += 1;
     if matches!(kind, Kind::Tar) {
         return name::archive(layer, Naming::Own);
     }
     let path = match name::annotated(layer)? {
         Some(path) => path,
-        None => name_by_rule(layer, kind, &layers[..index], layers),
+        None => name_by_rule(layer, kind, count.seen - 1, count.all),
     };
     Ok(name::file(layer, path, kind.role()))
 }
 
-fn name_by_rule(layer: &Descriptor, kind: Kind, before: &[&Descriptor], all: &[&Descriptor]) -> String {
-    let count = |layers: &[&Descriptor]| layers.iter().filter(|other| Kind::of(other) == kind).count();
-    let index = count(before);
+/// The name of the `index`-th (from 0) of `count` layers of `kind`.
+fn name_by_rule(layer: &Descriptor, kind: Kind, index: usize, count: usize) -> String {
     match kind {
-        Kind::Gguf => name::part("model", ".gguf", index, count(all)),
-        Kind::Safetensors => name::part("model", ".safetensors", index, count(all)),
+        Kind::Gguf => name::part("model", ".gguf", index, count),
+        Kind::Safetensors => name::part("model", ".safetensors", index, count),
         Kind::Lora => name::numbered("adapter", ".gguf", index),
         Kind::Mmproj => name::numbered("model", ".mmproj", index),
         Kind::Dduf => name::numbered("model", ".dduf", index),
@@ -46,7 +58,7 @@ fn name_by_rule(layer: &Descriptor, kind: Kind, before: &[&Descriptor], all: &[&
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind {
     Gguf,
     Lora,

@@ -108,6 +108,17 @@ fn hostile_titles_are_refused_in_the_plan() {
 }
 
 #[test]
+fn as_many_layers_as_a_manifest_can_list_are_named_soon() {
+    let layer =
+        format!(r#"{{"mediaType":"application/vnd.docker.ai.license","digest":"{}","size":1}}"#, Digest::sha256(b""));
+    let json = format!(r#"{{"layers":[{}]}}"#, vec![layer; 25_000].join(","));
+    let start = std::time::Instant::now();
+    let manifest = Manifest::parse(json.as_bytes(), &Digest::sha256(b"")).unwrap();
+    assert_eq!(plan(&manifest, b"").unwrap().pieces.len(), 25_000);
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}
+
+#[test]
 fn titles_that_meet_are_refused_in_the_plan() {
     for (one, other) in [("a", "a"), ("a", "A"), ("a", "a/b"), ("a/b", "a"), ("d/x", "D/y")] {
         let artifact = Artifact::titled(&[("text/plain", one, b"1"), ("text/plain", other, b"2")]);
