@@ -147,7 +147,9 @@ impl<'a> Shard<'a> {
     fn parse(path: &'a str) -> Option<Self> {
         let (rest, count) = path.strip_suffix(".gguf")?.rsplit_once("-of-")?;
         let (stem, index) = rest.rsplit_once('-')?;
-        let number = |digits: &str| if digits.len() == 5 { digits.parse().ok() } else { None };
+        // A sign would be read as part of a number, and the part is looked for under the name without it.
+        let is_number = |digits: &str| digits.len() == 5 && digits.bytes().all(|digit| digit.is_ascii_digit());
+        let number = |digits: &str| digits.parse().ok().filter(|_| is_number(digits));
         Some(Self { stem, index: number(index)?, count: number(count)? })
     }
 }
@@ -244,7 +246,7 @@ mod tests {
 
     #[test]
     fn the_entry_is_chosen_in_the_order_of_the_rules() {
-        let cases: [(&[&str], Option<&str>); 21] = [
+        let cases: [(&[&str], Option<&str>); 22] = [
             (&["model.gguf", "LICENSE"], Some("model.gguf")),
             (&["bare", "LICENSE"], Some("bare")),
             (&["mmproj-F16.gguf", "gemma.gguf"], Some("gemma.gguf")),
@@ -255,6 +257,7 @@ mod tests {
             (&["q4/m-00001-of-00001.gguf"], Some("q4/m-00001-of-00001.gguf")),
             (&["m-00001-of-00002.gguf"], None),
             (&["m-00001-of-00003.gguf", "m-00003-of-00003.gguf"], None),
+            (&["m-+0001-of-00002.gguf", "m-00002-of-00002.gguf"], None),
             (&["m-00001-of-00002.gguf", "n-00002-of-00002.gguf"], None),
             (&["m-00001-of-00002.gguf", "m-00002-of-00002.gguf", "whole.gguf"], None),
             (&["config.json", "model.safetensors"], Some(".")),
