@@ -123,13 +123,18 @@ struct Node {
 impl Tree {
     /// A tree that holds only the name of our own marker, which no artifact may take.
     pub(super) fn new() -> Self {
-        let mut tree = Self { nodes: HashMap::new() };
-        tree.insert(MARKER, false);
-        tree
+        let marker = Node { path: MARKER.to_owned(), is_directory: false };
+        Self { nodes: HashMap::from([(MARKER.to_lowercase(), marker)]) }
     }
 
     /// Takes the file `path`; the folders that are new with it, outermost first.
+    ///
+    /// No path comes to a sink but through here, so this is where it is looked at last: it may have been put together
+    /// from parts that were sanitised, or from a media type.
     pub(super) fn add(&mut self, path: &str) -> Result<Vec<String>, Error> {
+        if let Some(reason) = broken_rule(path) {
+            return Err(Error::Path { path: path.to_owned(), reason });
+        }
         let mut directories = Vec::new();
         for directory in ancestors(path) {
             match self.nodes.get(&directory.to_lowercase()) {
@@ -242,6 +247,13 @@ mod tests {
             let mut tree = Tree::new();
             let result: Result<Vec<_>, _> = paths.iter().map(|path| tree.add(path)).collect();
             assert_eq!(result.is_ok(), fits, "{paths:?}");
+        }
+    }
+
+    #[test]
+    fn every_path_is_looked_at_where_it_joins_the_others() {
+        for path in ["", "/etc/x", "../x", "a/../x", "a/", "C:x", "a\nb"] {
+            assert!(matches!(Tree::new().add(path), Err(Error::Path { .. })), "{path:?}");
         }
     }
 

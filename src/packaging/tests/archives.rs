@@ -269,6 +269,29 @@ fn an_extended_header_of_the_oldest_form_is_no_header() {
 }
 
 #[test]
+fn a_path_is_looked_at_where_it_ends_up() {
+    let olot = |name| {
+        layer(Some(media::MODELPACK), media::OCI_LAYER_TAR, &[(media::TITLE, "m")], &tar(&[In::File(name, b"x")]))
+    };
+    let beside = |name| model_tar("model.bin", &[In::File("d/model.bin", b"x"), In::File(name, b"x")]);
+    for artifact in [olot("models/C:x"), beside("d/C:x"), Artifact::image(&[tar(&[In::File("models/C:x", b"x")])])] {
+        let error = artifact.error();
+        assert!(matches!(&error, Error::Path { path, .. } if path == "C:x"), "{error:?}");
+    }
+    let long = format!("{}/model.bin", ["d"; 1000].join("/"));
+    let mut builder = tar::Builder::new(Vec::new());
+    for name in ["model.bin", &["e"; 1000].join("/")] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(1);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, &b"x"[..]).unwrap();
+    }
+    let packed = layer(Some(media::MODELPACK), WEIGHT_TAR, &[(media::FILEPATH, &long)], &builder.into_inner().unwrap());
+    let error = packed.error();
+    assert!(matches!(error, Error::Path { reason: "is too long", .. }), "{error:?}");
+}
+
+#[test]
 fn a_name_that_would_fill_the_memory_is_refused() {
     let mut builder = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();

@@ -107,6 +107,20 @@ fn hostile_titles_are_refused_in_the_plan() {
     assert_eq!(stripped.files().0.paths(), ["home/me/m.gguf"]);
 }
 
+/// Where a layer has no name, ModelPack's category becomes one.
+#[test]
+fn a_media_type_makes_no_path_that_leads_outside() {
+    for category in ["../../../etc/cron.d/x", "/etc/passwd", "a/../../b", "a\\b", "C:x"] {
+        let json = format!(
+            r#"{{"layers":[{{"mediaType":"{}{}.v1.raw","digest":"@layer"}}]}}"#,
+            media::MODELPACK_PREFIX,
+            category.replace('\\', "\\\\")
+        );
+        let error = Artifact::new(&json, &[("layer", b"x")]).plan().unwrap_err();
+        assert!(matches!(error, Error::Path { .. }), "{category:?} {error:?}");
+    }
+}
+
 #[test]
 fn as_many_layers_as_a_manifest_can_list_are_named_soon() {
     let layer =
