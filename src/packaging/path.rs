@@ -124,7 +124,7 @@ impl Tree {
     /// A tree that holds only the name of our own marker, which no artifact may take.
     pub(super) fn new() -> Self {
         let marker = Node { path: MARKER.to_owned(), is_directory: false };
-        Self { nodes: HashMap::from([(MARKER.to_lowercase(), marker)]) }
+        Self { nodes: HashMap::from([(fold(MARKER), marker)]) }
     }
 
     /// Takes the file `path`; the folders that are new with it, outermost first.
@@ -137,7 +137,7 @@ impl Tree {
         }
         let mut directories = Vec::new();
         for directory in ancestors(path) {
-            match self.nodes.get(&directory.to_lowercase()) {
+            match self.nodes.get(&fold(directory)) {
                 None => {
                     self.insert(directory, true);
                     directories.push(directory.to_owned());
@@ -146,7 +146,7 @@ impl Tree {
                 Some(node) => return Err(collision(path, node)),
             }
         }
-        if let Some(node) = self.nodes.get(&path.to_lowercase()) {
+        if let Some(node) = self.nodes.get(&fold(path)) {
             return Err(collision(path, node));
         }
         self.insert(path, false);
@@ -155,17 +155,25 @@ impl Tree {
 
     /// Whether `path` is a folder here.
     pub(super) fn is_directory(&self, path: &str) -> bool {
-        self.nodes.get(&path.to_lowercase()).is_some_and(|node| node.is_directory && node.path == path)
+        self.nodes.get(&fold(path)).is_some_and(|node| node.is_directory && node.path == path)
     }
 
     /// Whether `path` is a file here.
     pub(super) fn is_file(&self, path: &str) -> bool {
-        self.nodes.get(&path.to_lowercase()).is_some_and(|node| !node.is_directory && node.path == path)
+        self.nodes.get(&fold(path)).is_some_and(|node| !node.is_directory && node.path == path)
     }
 
     fn insert(&mut self, path: &str, is_directory: bool) {
-        self.nodes.insert(path.to_lowercase(), Node { path: path.to_owned(), is_directory });
+        self.nodes.insert(fold(path), Node { path: path.to_owned(), is_directory });
     }
+}
+
+/// Without case, character by character: a lower-case text has two small sigmas, which file systems take for one.
+fn fold(path: &str) -> String {
+    if path.is_ascii() {
+        return path.to_ascii_lowercase();
+    }
+    path.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
 fn collision(path: &str, node: &Node) -> Error {
@@ -232,7 +240,7 @@ mod tests {
 
     #[test]
     fn files_that_cannot_stand_side_by_side_collide() {
-        let cases: [(&[&str], bool); 9] = [
+        let cases: [(&[&str], bool); 11] = [
             (&["a", "b", "c/a", "c/b"], true),
             (&["a", "a"], false),
             (&["a", "A"], false),
@@ -240,6 +248,8 @@ mod tests {
             (&["a/b", "a"], false),
             (&["a/b", "A/c"], false),
             (&["Ä", "ä"], false),
+            (&["ΛΟΓΟΣ", "λογοσ"], false),
+            (&["ſ", "s"], false),
             (&[".artishim.json"], false),
             (&["sub/.artishim.json"], true),
         ];
