@@ -154,6 +154,12 @@ pub enum Error {
         /// What is allowed.
         limit: usize,
     },
+    /// Names that fill the memory.
+    #[error("the paths in the artifact have more than {limit} bytes together")]
+    TooManyNames {
+        /// What is allowed.
+        limit: usize,
+    },
     /// A blob that cannot be read, or not as the archive it should be.
     #[error("blob {blob} cannot be read")]
     Blob {

@@ -9,7 +9,7 @@
 //! folder, or nowhere, is left out: with only the folder taken it can lead to nothing, and images have many such. A
 //! hard link becomes a symbolic one; one to content outside the folder is an error, because a file would be missing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::manifest::Descriptor;
 
@@ -26,6 +26,8 @@ const WHITEOUT: &str = ".wh.";
 const OPAQUE: &str = ".wh..wh..opq";
 /// As many links after each other as Linux follows.
 const MAX_HOPS: usize = 40;
+/// The most bytes of paths that are looked up to find where all links end: 300 for each of as many links as may be.
+const MAX_FOLLOWED_BYTES: usize = 64 * 1024 * 1024;
 
 const ROOTS: [&str; 2] = ["models", "model"];
 /// The root of an image that holds nothing but a model.
@@ -58,25 +60,25 @@ pub(super) fn lay_out(pieces: &[Piece], open: Open<'_>, output: &mut Output<'_>)
 }
 
 /// One reading of all layers.
-struct Walk {
+struct Walk<'a> {
     root: &'static str,
     shadow: Shadow,
     /// Files sent and links kept, by path in the image, with the layer they are from.
     files: HashMap<String, usize>,
-    links: Vec<Link>,
+    links: Vec<Link<'a>>,
     has_other_root: bool,
     has_system: bool,
     has_weights: bool,
 }
 
 /// A link below the root, both ends from the root.
-struct Link {
+struct Link<'a> {
     path: String,
     target: String,
-    layer: Descriptor,
+    layer: &'a Descriptor,
 }
 
-impl Walk {
+impl<'a> Walk<'a> {
     fn new(root: &'static str) -> Self {
         let (shadow, files, links) = (Shadow::default(), HashMap::new(), Vec::new());
         Self { root, shadow, files, links, has_other_root: false, has_system: false, has_weights: false }
@@ -86,16 +88,17 @@ impl Walk {
         &mut self,
         member: &mut Member<'_>,
         index: usize,
-        account: &mut Account<'_>,
+        account: &mut Account<'a>,
         output: &mut Output<'_>,
     ) -> Result<(), Error> {
         let layer = account.blob;
         let Some(path) = self.place(&member.path)? else { return Ok(()) };
-        // A file is counted when it is sent; all else is kept here too.
-        if !member.kind.is_file() || path::base_name(&path).starts_with(WHITEOUT) {
-            output.count()?;
+        let is_hidden = self.shadow.take_marker(&path) || self.shadow.hides(&path, member.kind.is_dir());
+        // A file is counted when it is sent; all else is kept here, or takes time to be found hidden.
+        if is_hidden || !member.kind.is_file() {
+            output.keep(path.len() + member.target.len())?;
         }
-        if self.shadow.take_marker(&path) || self.shadow.hides(&path, member.kind.is_dir()) {
+        if is_hidden {
             return Ok(());
         }
         match member.kind {
@@ -153,15 +156,21 @@ impl Walk {
     }
 
     /// Takes a link to a path from the root; none leads outside, and only hides what is below.
-    fn keep_link(&mut self, path: String, target: Option<String>, layer: &Descriptor) {
+    fn keep_link(&mut self, path: String, target: Option<String>, layer: &'a Descriptor) {
         if let (Some(below), Some(target)) = (path::below(&path, self.root), target) {
-            self.links.push(Link { path: below.to_owned(), target, layer: layer.clone() });
+            self.links.push(Link { path: below.to_owned(), target, layer });
         }
         self.shadow.found.push(Found::Other(path));
     }
 
     /// A hard link's target stands before it in the same layer: the same path from a higher layer is another file.
-    fn hard_link(&mut self, path: String, index: usize, member: &Member<'_>, layer: &Descriptor) -> Result<(), Error> {
+    fn hard_link(
+        &mut self,
+        path: String,
+        index: usize,
+        member: &Member<'_>,
+        layer: &'a Descriptor,
+    ) -> Result<(), Error> {
         let target = String::from_utf8_lossy(&member.target);
         let target = clean(&target);
         if self.files.get(target) != Some(&index) {
@@ -173,9 +182,9 @@ impl Walk {
         Ok(())
     }
 
-    /// The target of a link in `folder` of the image, from our root; none if it is not below.
+    /// The target of a link in `folder` of the image, from our root; none if it is not below, or no path by its length.
     fn resolve(&self, folder: &str, target: &[u8]) -> Option<String> {
-        let target = std::str::from_utf8(target).ok()?;
+        let target = std::str::from_utf8(target).ok().filter(|target| target.len() <= path::MAX_PATH_BYTES)?;
         let mut components: Vec<&str> = if target.starts_with('/') { Vec::new() } else { folder.split('/').collect() };
         for component in target.split('/') {
             match component {
@@ -194,11 +203,16 @@ impl Walk {
     fn make_links(&self, output: &mut Output<'_>) -> Result<(), Error> {
         let targets: HashMap<&str, &str> =
             self.links.iter().map(|link| (link.path.as_str(), link.target.as_str())).collect();
+        let mut followed = 0;
         for link in &self.links {
-            let Some(end) = follow(&link.target, &targets) else { continue };
+            let end = follow(&link.target, &targets, &mut followed);
+            if followed > MAX_FOLLOWED_BYTES {
+                return Err(Error::TooManyLinks);
+            }
+            let Some(end) = end else { continue };
             // A link to a folder it is in would make every walk through the files endless.
             if output.has(&end) && path::below(&link.path, &end).is_none() {
-                output.link(&link.path, &end, &link.layer)?;
+                output.link(&link.path, &end, link.layer)?;
             }
         }
         Ok(())
@@ -214,13 +228,14 @@ fn clean(raw: &str) -> &str {
     path.trim_end_matches('/')
 }
 
-/// Where `start` ends if every link on the way is followed; none for a circle.
-fn follow(start: &str, links: &HashMap<&str, &str>) -> Option<String> {
+/// Where `start` ends if every link on the way is followed; none for a circle. `followed` grows by the bytes looked up.
+fn follow(start: &str, links: &HashMap<&str, &str>, followed: &mut usize) -> Option<String> {
     let mut end = String::new();
     let mut rest: Vec<&str> = start.rsplit('/').collect();
     let mut hops = 0;
     while let Some(component) = rest.pop() {
         let here = path::join(&end, component);
+        *followed += here.len();
         let Some(target) = links.get(here.as_str()) else {
             end = here;
             continue;
@@ -240,9 +255,10 @@ fn follow(start: &str, links: &HashMap<&str, &str>) -> Option<String> {
 struct Shadow {
     /// Found in the layer being read; a layer hides nothing of itself.
     found: Vec<Found>,
+    /// Folders that were members; those above what is covered are folders, too.
     directories: HashSet<String>,
     /// Files, links and removed names: nothing at or below them shows through.
-    covered: HashSet<String>,
+    covered: BTreeSet<String>,
     /// Nothing below these shows through.
     opaque: HashSet<String>,
 }
@@ -269,8 +285,13 @@ impl Shadow {
     fn hides(&self, path: &str, is_directory: bool) -> bool {
         self.opaque.contains("")
             || self.covered.contains(path)
-            || (!is_directory && self.directories.contains(path))
+            || (!is_directory && self.has_directory(path))
             || path::ancestors(path).any(|folder| self.covered.contains(folder) || self.opaque.contains(folder))
+    }
+
+    fn has_directory(&self, path: &str) -> bool {
+        let covered = self.covered.range(format!("{path}/")..).next();
+        self.directories.contains(path) || covered.is_some_and(|covered| path::below(covered, path).is_some())
     }
 
     fn finish_layer(&mut self) {
@@ -278,10 +299,7 @@ impl Shadow {
             match found {
                 Found::Opaque(path) => drop(self.opaque.insert(path)),
                 Found::Directory(path) => drop(self.directories.insert(path)),
-                Found::Other(path) => {
-                    self.directories.extend(path::ancestors(&path).map(str::to_owned));
-                    self.covered.insert(path);
-                }
+                Found::Other(path) => drop(self.covered.insert(path)),
             }
         }
     }

@@ -14,8 +14,8 @@ use super::{Error, Packaging, Role};
 
 /// As many files, folders and links as any model with its dataset has; it bounds the memory of a layout.
 const MAX_MEMBERS: usize = 200_000;
-/// Enough to tell GGUF and JSON.
-const HEAD_BYTES: usize = 8;
+/// How much of a file is looked at: enough to tell GGUF and JSON.
+pub const HEAD_BYTES: usize = 8;
 
 /// Where laid-out files go: a snapshot directory, or a tar stream to an engine.
 ///
@@ -55,6 +55,8 @@ pub(super) struct Output<'a> {
     unpacked: u64,
     /// Files, folders and links so far, and what else stays in memory until the end.
     members: usize,
+    /// The bytes of names that are kept for other reasons than to become files.
+    name_bytes: usize,
     tree: Tree,
     files: Vec<Known>,
     /// The place of each path in `files`.
@@ -64,7 +66,7 @@ pub(super) struct Output<'a> {
 impl<'a> Output<'a> {
     pub(super) fn new(sink: &'a mut dyn Sink, limit: Option<u64>) -> Self {
         let (tree, files, places) = (Tree::new(), Vec::new(), HashMap::new());
-        Self { sink, limit, unpacked: 0, members: 0, tree, files, places }
+        Self { sink, limit, unpacked: 0, members: 0, name_bytes: 0, tree, files, places }
     }
 
     /// Passes one file on. Reads `source` to its end, except where the sink took the whole blob without reading.
@@ -126,6 +128,15 @@ impl<'a> Output<'a> {
     fn know(&mut self, file: Known) {
         self.places.insert(file.path.clone(), self.files.len());
         self.files.push(file);
+    }
+
+    /// Counts a member that is kept in memory with `name_bytes` of names, and not as a file.
+    pub(super) fn keep(&mut self, name_bytes: usize) -> Result<(), Error> {
+        self.name_bytes += name_bytes;
+        if self.name_bytes > path::MAX_NAME_BYTES {
+            return Err(Error::TooManyNames { limit: path::MAX_NAME_BYTES });
+        }
+        self.count()
     }
 
     /// Counts what is about to be kept in memory; links are counted where they are found.
@@ -221,19 +232,25 @@ mod tests {
         }
     }
 
-    /// Lays out one layer of an image, or else one archive, where only `room` more members may come.
-    fn lay_out(content: PieceContent, room: usize, members: &[In<'_>]) -> Result<(), Error> {
+    /// Lays out one layer of an image, or else one archive, where only `room` more members may come, and `names` more
+    /// bytes be kept.
+    fn lay_out_within(content: PieceContent, room: usize, names: usize, members: &[In<'_>]) -> Result<(), Error> {
         let bytes = tar(members);
         let blob = Descriptor::new("", Digest::sha256(&bytes), bytes.len() as u64);
         let is_image = content == PieceContent::ImageLayer;
         let piece = Piece { blob, content, role: None, promise: Promise::default() };
         let mut open = |_: &Descriptor| Ok(Box::new(Cursor::new(bytes.clone())) as Box<dyn Read + Send>);
         let mut sink = Nowhere;
-        let mut output = Output { members: MAX_MEMBERS - room, ..Output::new(&mut sink, None) };
+        let (members, name_bytes) = (MAX_MEMBERS - room, path::MAX_NAME_BYTES - names);
+        let mut output = Output { members, name_bytes, ..Output::new(&mut sink, None) };
         if is_image {
             return layers::lay_out(&[piece], &mut open, &mut output);
         }
         layout::lay_out_piece(&piece, &mut open, &mut output)
+    }
+
+    fn lay_out(content: PieceContent, room: usize, members: &[In<'_>]) -> Result<(), Error> {
+        lay_out_within(content, room, path::MAX_NAME_BYTES, members)
     }
 
     #[test]
@@ -264,6 +281,21 @@ mod tests {
         };
         assert!(archive(3).is_ok());
         assert!(matches!(archive(2), Err(Error::TooManyFiles { .. })));
+    }
+
+    #[test]
+    fn the_names_of_folders_links_and_removals_are_bounded() {
+        for (case, bytes) in [
+            (In::Folder("models/b"), 8),
+            (In::File("models/.wh.b", b""), 12),
+            (In::Symlink("models/b", "a"), 9),
+            (In::Symlink("models/b", "/etc/passwd"), 19),
+            (In::HardLink("models/b", "models/a"), 16),
+        ] {
+            let members = [In::File("models/a", GGUF), case];
+            assert!(lay_out_within(PieceContent::ImageLayer, 2, bytes, &members).is_ok());
+            assert!(matches!(lay_out_within(PieceContent::ImageLayer, 2, bytes - 1, &members), Err(Error::TooManyNames { .. })));
+        }
     }
 
     #[test]

@@ -9,7 +9,9 @@ use super::Error;
 /// What Linux, macOS and Windows all take for one component.
 const MAX_COMPONENT_BYTES: usize = 255;
 /// Linux's PATH_MAX, less room for the folder it is joined to.
-const MAX_PATH_BYTES: usize = 3072;
+pub(super) const MAX_PATH_BYTES: usize = 3072;
+/// The most bytes of all paths together, those of folders among them: 160 for each of as many files as may be.
+pub(super) const MAX_NAME_BYTES: usize = 32 * 1024 * 1024;
 
 /// Turns a producer's name into a relative path that stays inside any folder it is joined to.
 ///
@@ -113,6 +115,7 @@ fn broken_component(component: &str) -> Option<&'static str> {
 /// The paths of one layout, compared without case, so that a snapshot is the same on every file system.
 pub(super) struct Tree {
     nodes: HashMap<String, Node>,
+    name_bytes: usize,
 }
 
 struct Node {
@@ -124,7 +127,7 @@ impl Tree {
     /// A tree that holds only the name of our own marker, which no artifact may take.
     pub(super) fn new() -> Self {
         let marker = Node { path: MARKER.to_owned(), is_directory: false };
-        Self { nodes: HashMap::from([(fold(MARKER), marker)]) }
+        Self { nodes: HashMap::from([(fold(MARKER), marker)]), name_bytes: 0 }
     }
 
     /// Takes the file `path`; the folders that are new with it, outermost first.
@@ -139,7 +142,7 @@ impl Tree {
         for directory in ancestors(path) {
             match self.nodes.get(&fold(directory)) {
                 None => {
-                    self.insert(directory, true);
+                    self.insert(directory, true)?;
                     directories.push(directory.to_owned());
                 }
                 Some(node) if node.is_directory && node.path == directory => {}
@@ -149,7 +152,7 @@ impl Tree {
         if let Some(node) = self.nodes.get(&fold(path)) {
             return Err(collision(path, node));
         }
-        self.insert(path, false);
+        self.insert(path, false)?;
         Ok(directories)
     }
 
@@ -163,8 +166,13 @@ impl Tree {
         self.nodes.get(&fold(path)).is_some_and(|node| !node.is_directory && node.path == path)
     }
 
-    fn insert(&mut self, path: &str, is_directory: bool) {
+    fn insert(&mut self, path: &str, is_directory: bool) -> Result<(), Error> {
+        self.name_bytes += path.len();
+        if self.name_bytes > MAX_NAME_BYTES {
+            return Err(Error::TooManyNames { limit: MAX_NAME_BYTES });
+        }
         self.nodes.insert(fold(path), Node { path: path.to_owned(), is_directory });
+        Ok(())
     }
 }
 
@@ -265,6 +273,15 @@ mod tests {
         for path in ["", "/etc/x", "../x", "a/../x", "a/", "C:x", "a\nb"] {
             assert!(matches!(Tree::new().add(path), Err(Error::Path { .. })), "{path:?}");
         }
+    }
+
+    #[test]
+    fn the_names_of_all_folders_together_are_bounded() {
+        let mut tree = Tree::new();
+        let deep = "d/".repeat(1500);
+        let mut results = (0..100).map(|index| tree.add(&format!("{index}/{deep}f")));
+        assert!(results.by_ref().take(2).all(|result| result.is_ok()));
+        assert!(results.any(|result| matches!(result, Err(Error::TooManyNames { .. }))));
     }
 
     #[test]

@@ -121,6 +121,15 @@ fn a_media_type_makes_no_path_that_leads_outside() {
     }
 }
 
+/// 4 MiB of manifest would become gigabytes of folders.
+#[test]
+fn a_plan_with_endless_folders_is_refused() {
+    let titles: Vec<String> = (0..40).map(|index| format!("{index}/{}f", "d/".repeat(1500))).collect();
+    let layers: Vec<(&str, &str, &[u8])> = titles.iter().map(|title| ("x/y", title.as_str(), &b"x"[..])).collect();
+    let error = Artifact::titled(&layers).plan().unwrap_err();
+    assert!(matches!(error, Error::TooManyNames { .. }), "{error:?}");
+}
+
 #[test]
 fn as_many_layers_as_a_manifest_can_list_are_named_soon() {
     let layer =
