@@ -160,6 +160,9 @@ pub enum Error {
         /// What is allowed.
         limit: usize,
     },
+    /// Links through so many others that following them all takes too long.
+    #[error("the links in the image lead through too many others")]
+    TooManyLinks,
     /// A blob that cannot be read, or not as the archive it should be.
     #[error("blob {blob} cannot be read")]
     Blob {

@@ -206,6 +206,39 @@ fn a_hole_outside_the_models_folder_is_passed_over() {
     assert!(matches!(error, Error::Special { kind: "sparse file", .. }), "{error:?}");
 }
 
+/// A link in a layer of its own, its names in an extended header, as long as they may be.
+fn long_link(name: &str, target: &str) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    builder.append_pax_extensions([("path", name.as_bytes()), ("linkpath", target.as_bytes())]).unwrap();
+    let mut header = tar::Header::new_ustar();
+    header.set_entry_type(tar::EntryType::Symlink);
+    header.set_size(0);
+    header.set_mode(0o777);
+    header.set_cksum();
+    builder.append(&header, io::empty()).unwrap();
+    let mut bytes = builder.into_inner().unwrap();
+    bytes.truncate(bytes.len() - 1024);
+    bytes
+}
+
+#[test]
+fn a_link_longer_than_any_path_leads_nowhere() {
+    let file = tar(&[In::File("models/a/m", GGUF)]);
+    let links =
+        [long_link("models/l", &format!("/models/a/{}m", "./".repeat(450_000))), long_link("models/k", "a/./m")];
+    let (sink, _) = listing(&[[links.concat(), file].concat()]);
+    assert_eq!(sink.links.keys().collect::<Vec<_>>(), ["k"]);
+}
+
+#[test]
+fn links_that_lead_through_all_others_are_refused() {
+    let folder = "d/".repeat(1000);
+    let links = (0..39).map(|index| long_link(&format!("models/{folder}{index}"), &(index + 1).to_string()));
+    let layer = [links.collect::<Vec<_>>().concat(), tar(&[In::File("models/m", GGUF)])].concat();
+    let error = Artifact::image(&[layer]).error();
+    assert!(matches!(error, Error::TooManyLinks), "{error:?}");
+}
+
 #[test]
 fn a_link_hides_what_lower_layers_have_there() {
     let layers = [
