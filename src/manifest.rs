@@ -14,6 +14,9 @@ use crate::media;
 /// The most bytes a manifest may have: what registries take and oras reads.
 pub const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
+/// The most bytes of all blobs together; the image-spec's sizes are of 63 bits, and here they may be added up.
+const MAX_SIZE: u64 = i64::MAX as u64;
+
 /// Annotations of a manifest or descriptor.
 pub type Annotations = BTreeMap<String, String>;
 
@@ -110,6 +113,9 @@ pub enum Error {
         #[source]
         source: serde_json::Error,
     },
+    /// More bytes than the image-spec has numbers for.
+    #[error("the blobs of manifest {0} are said to have more than 2^63 bytes")]
+    Size(Digest),
     /// `layers` and `manifests` in one document.
     #[error("manifest {0} has both layers and manifests and could be read in two ways")]
     Ambiguous(Digest),
@@ -158,6 +164,9 @@ impl Manifest {
         if manifest.manifests.is_some() && !manifest.layers.is_empty() {
             return Err(Error::Ambiguous(digest.clone()));
         }
+        if manifest.total_size().is_none_or(|size| size > MAX_SIZE) {
+            return Err(Error::Size(digest.clone()));
+        }
         Ok(manifest)
     }
 
@@ -167,6 +176,12 @@ impl Manifest {
         verifier.update(bytes)?;
         verifier.finish()?;
         Self::parse(bytes, digest)
+    }
+
+    /// The bytes of all blobs and children, as often as they are listed; none if no number can hold them.
+    fn total_size(&self) -> Option<u64> {
+        let descriptors = self.config.iter().chain(&self.layers).chain(self.manifests.iter().flatten());
+        descriptors.map(|descriptor| descriptor.size).try_fold(0, u64::checked_add)
     }
 
     /// The document's media type without parameters; guessed from its shape where it does not say.
@@ -222,6 +237,21 @@ mod tests {
             r#"{"digest":"sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824","size":-1}"#,
         ] {
             assert!(matches!(parse(&format!(r#"{{"layers":[{layer}]}}"#)), Err(Error::Json { .. })), "{layer}");
+        }
+    }
+
+    #[test]
+    fn sizes_that_cannot_be_added_up_are_refused() {
+        let digest = Digest::sha256(b"x");
+        let layer = |size: u64| format!(r#"{{"digest":"{digest}","size":{size}}}"#);
+        let most = i64::MAX as u64;
+        assert!(parse(&format!(r#"{{"layers":[{},{}]}}"#, layer(most - 1), layer(1))).is_ok());
+        for sizes in [&[most, 1][..], &[u64::MAX, 1], &[u64::MAX], &[most, most, most]] {
+            let layers: Vec<String> = sizes.iter().map(|size| layer(*size)).collect();
+            for list in ["layers", "manifests"] {
+                let result = parse(&format!(r#"{{"{list}":[{}]}}"#, layers.join(",")));
+                assert!(matches!(result, Err(Error::Size(_))), "{sizes:?}");
+            }
         }
     }
 
