@@ -66,11 +66,15 @@ fn start(dialect: Dialect, flags: &Flags) -> Vec<OsString> {
 
 fn without(arguments: &[OsString], dropped: &[&Flag<'_>]) -> Vec<OsString> {
     let keep = |(at, argument): (usize, &OsString)| {
-        let mut own = dropped.iter().filter(|flag| flag.arguments.contains(&at)).peekable();
-        if own.peek().is_none() {
+        let own: Vec<&&Flag<'_>> = dropped.iter().filter(|flag| flag.arguments.contains(&at)).collect();
+        if own.is_empty() {
             return Some(argument.clone());
         }
-        let cuts: Vec<Range<usize>> = own.map(|flag| flag.bytes.clone()).collect();
+        if own.iter().any(|flag| flag.arguments.start < at) {
+            // The value of a flag before it.
+            return None;
+        }
+        let cuts: Vec<Range<usize>> = own.iter().map(|flag| flag.bytes.clone()).collect();
         let rest = cut(argument.as_bytes(), &cuts);
         // A long flag is cut whole, a bundle of which no letter is left is a dash.
         (rest.len() > 1).then(|| OsStr::from_bytes(&rest).to_owned())

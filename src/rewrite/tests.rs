@@ -210,6 +210,7 @@ fn a_run_is_split_into_create_and_start() {
         ("--detach --name d img", "--name d img", "", ""),
         ("--detach=false -i img", "-i img", "--attach --interactive", ""),
         ("--detach-keys ctrl-x,x -- img", "-- img", "--attach --detach-keys=ctrl-x,x", ""),
+        ("--detach-keys ctrl-p,ctrl-q,x img", "img", "--attach --detach-keys=ctrl-p,ctrl-q,x", ""),
         ("-i -a stdout img", "-i -a stdout img", "--attach", ""),
         ("-i -a STDIN img", "-i -a STDIN img", "--attach --interactive", ""),
         ("--sig-proxy=true img", "img", "--attach", ""),
