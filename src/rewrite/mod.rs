@@ -202,7 +202,9 @@ pub fn set_pull(dialect: Dialect, arguments: &mut [OsString], value: &str) {
 /// Whether the arguments may hold an artifact mount: cheap, and never wrong about a no.
 pub fn mentions_artifact(arguments: &[OsString]) -> bool {
     const WORDS: &[u8] = b"type=artifact";
-    arguments.iter().any(|argument| argument.as_bytes().windows(WORDS.len()).any(|window| window == WORDS))
+    // A quote may stand anywhere in them.
+    let bare = |argument: &OsString| argument.as_bytes().iter().copied().filter(|byte| *byte != b'"').collect();
+    arguments.iter().map(bare).any(|bare: Vec<u8>| bare.windows(WORDS.len()).any(|window| window == WORDS))
 }
 
 fn artifact_mount(value: &OsStr) -> Result<Option<ArtifactMount>, Error> {

@@ -189,6 +189,7 @@ fn a_line_that_does_not_mention_artifacts_is_known_cheaply() {
     let cases = [
         ("run --mount type=artifact,src=a,dst=/m i", true),
         ("run --mount=src=a,\"type=artifact\",dst=/m i", true),
+        ("run --mount=src=a,\"type=\"artifact,dst=/m i", true),
         ("run i echo type=artifact", true),
         ("run --mount type=bind,src=/artifact,dst=/m i", false),
         ("", false),
