@@ -76,6 +76,10 @@ fn without(arguments: &[OsString], dropped: &[&Flag<'_>]) -> Vec<OsString> {
         }
         let cuts: Vec<Range<usize>> = own.iter().map(|flag| flag.bytes.clone()).collect();
         let rest = cut(argument.as_bytes(), &cuts);
+        // `-` is no letter: the engine refuses the bundle, and must not be given a long flag in its place.
+        if rest.starts_with(b"--") {
+            return Some(argument.clone());
+        }
         // A long flag is cut whole, a bundle of which no letter is left is a dash.
         (rest.len() > 1).then(|| OsStr::from_bytes(&rest).to_owned())
     };

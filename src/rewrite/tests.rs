@@ -208,6 +208,7 @@ fn a_run_is_split_into_create_and_start() {
         ("-ditv /a:/b img -d", "-itv /a:/b img -d", "", ""),
         ("-itd=true img", "-it img", "", ""),
         ("-dd img", "img", "", ""),
+        ("-d-rm img", "-d-rm img", "", ""),
         ("--detach --name d img", "--name d img", "", ""),
         ("--detach=false -i img", "-i img", "--attach --interactive", ""),
         ("--detach-keys ctrl-x,x -- img", "-- img", "--attach --detach-keys=ctrl-x,x", ""),
