@@ -27,8 +27,8 @@ pub(super) fn parse(header: &str) -> Vec<Challenge> {
         let (word, after) = split_before(rest, &[' ', '\t', ',', '=', '"']);
         rest = if word.is_empty() {
             &rest[first.len_utf8()..]
-        } else if let (Some(value), Some(challenge)) = (after.trim_start().strip_prefix('='), challenges.last_mut()) {
-            let (value, after) = take_value(value.trim_start());
+        } else if let (Some(value), Some(challenge)) = (skip_blanks(after).strip_prefix('='), challenges.last_mut()) {
+            let (value, after) = take_value(skip_blanks(value));
             challenge.parameters.push((word.to_ascii_lowercase(), value));
             after
         } else {
@@ -42,6 +42,11 @@ pub(super) fn parse(header: &str) -> Vec<Challenge> {
 
 fn skip_separators(text: &str) -> &str {
     text.trim_start_matches([' ', '\t', ','])
+}
+
+/// RFC 9110, section 5.6.3; what else is white is part of a word.
+fn skip_blanks(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t'])
 }
 
 fn split_before<'a>(text: &'a str, ends: &[char]) -> (&'a str, &'a str) {
@@ -93,6 +98,7 @@ mod tests {
             ("Basic", "basic()"),
             ("", ""),
             (r#"="x", ,, "é""#, "x() é()"),
+            ("Basic a\u{b}\u{b} \u{b}=b", "basic() a\u{b}\u{b}(\u{b}<b>)"),
         ];
         for (header, expected) in cases {
             assert_eq!(shown(header), expected, "{header}");
