@@ -34,6 +34,9 @@ mod docker_ai;
 mod entry;
 mod error;
 mod foreign;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod image;
 mod index;
 mod kitops;

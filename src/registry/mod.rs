@@ -12,6 +12,9 @@ mod cause;
 mod challenge;
 mod credentials;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hosts;
 mod http;
 mod retry;
