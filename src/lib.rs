@@ -4,7 +4,8 @@
 //!
 //! Modules stand on four levels and use only lower ones (`tests/it/layers.rs` holds the arrows):
 //!
-//! 0. words, without I/O: [`reference`], [`digest`], [`media`], [`manifest`], [`listing`], [`progress`], [`mount`];
+//! 0. words, without I/O: [`reference`], [`digest`], [`media`], [`manifest`], [`listing`], [`progress`], [`mount`],
+//!    [`gguf`];
 //! 1. one outside thing each: [`config`] (environment, files of settings), [`process`] (other programs),
 //!    [`registry`] (HTTP), [`store`] (our disk), [`packaging`] (how producers lay out files), [`engine`] (Podman and
 //!    Docker), [`rewrite`] (the engines' command lines);
@@ -20,6 +21,7 @@ pub mod config;
 pub mod deliver;
 pub mod digest;
 pub mod engine;
+pub mod gguf;
 pub mod listing;
 pub mod manifest;
 pub mod media;

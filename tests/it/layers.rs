@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of `src/` with its level; a module may use its own and lower levels, and what [`SIDEWAYS`] adds.
-const LEVELS: [(&str, u8); 20] = [
+const LEVELS: [(&str, u8); 21] = [
     ("digest", 0),
+    ("gguf", 0),
     ("listing", 0),
     ("manifest", 0),
     ("media", 0),
