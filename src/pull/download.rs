@@ -58,6 +58,8 @@ pub(super) struct Download<S> {
     /// Told when there may be something to do for a worker that had nothing to do.
     changed: Arc<Notify>,
     received: Arc<AtomicU64>,
+    /// Behind the last byte the sink takes.
+    end: u64,
     state: Mutex<State>,
 }
 
@@ -92,6 +94,7 @@ impl<S: Sink> Download<S> {
             sink: Arc::clone(sink),
             changed: Arc::clone(changed),
             received: Arc::default(),
+            end: blob.size,
             state: Mutex::new(State { work, failures: Failures::default(), not_before: Instant::now(), wasted: 0 }),
         }
     }
@@ -102,10 +105,16 @@ impl<S: Sink> Download<S> {
         self
     }
 
+    /// Reads no answer beyond `end`, for a sink that takes only what lies before it.
+    pub fn up_to(mut self, end: u64) -> Self {
+        self.state.get_mut().unwrap_or_else(PoisonError::into_inner).work.end_at(end);
+        Self { end, ..self }
+    }
+
     /// Uses one connection and no ranges where nothing is here yet, and the digest alone to tell objects apart.
     pub fn in_one_stream(mut self) -> Self {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        state.work = Work::new(self.blob.size, Mode::OneStream, self.sink.missing());
+        state.work = Work::new(self.end, Mode::OneStream, self.sink.missing());
         Self { source: self.source.without_tags(), ..self }
     }
 
@@ -205,7 +214,7 @@ impl<S: Sink> Download<S> {
         }
         tracing::info!(blob = %self.blob.digest, url = %body.url(), "ranges are ignored, using one stream");
         self.state().work.refused(part);
-        part.extend(self.blob.size);
+        part.extend(self.end);
         Ok(body)
     }
 

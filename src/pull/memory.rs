@@ -1,4 +1,4 @@
-//! A blob that is small by nature, read into memory.
+//! A blob that is small by nature, or a part of one, read into memory.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,23 +16,35 @@ use crate::reference::Reference;
 impl Session {
     /// Fetches a blob into memory, with all the patience of a pull, and checks it.
     pub(super) async fn read_remote(&self, reference: &Reference, blob: &Descriptor) -> Result<Bytes> {
-        let silent = Self { progress: Arc::new(crate::progress::Silent), ..self.clone() };
-        let connections = Connections::new(self.settings, Arc::clone(&silent.progress), 1, blob.size);
-        let memory = Arc::new(Memory { size: blob.size, state: Mutex::default() });
-        let named = (blob, blob.digest.short());
-        let download = Download::new(&silent, &connections, reference, named, &memory, &Arc::new(Notify::new()));
-        download.run(&self.interrupt).await?;
-        let bytes = std::mem::take(&mut memory.state().bytes);
+        let bytes = self.read_range(reference, blob, 0..blob.size).await?;
         let mut verifier = blob.verifier();
         verifier.update(&bytes)?;
         verifier.finish()?;
+        Ok(bytes)
+    }
+
+    /// Fetches a part of a blob into memory, as large as the caller allows, and checks nothing.
+    pub(super) async fn read_range(
+        &self,
+        reference: &Reference,
+        blob: &Descriptor,
+        wanted: Range<u64>,
+    ) -> Result<Bytes> {
+        let silent = Self { progress: Arc::new(crate::progress::Silent), ..self.clone() };
+        let length = wanted.end - wanted.start;
+        let connections = Connections::new(self.settings, Arc::clone(&silent.progress), 1, length);
+        let memory = Arc::new(Memory { wanted: wanted.clone(), state: Mutex::default() });
+        let named = (blob, blob.digest.short());
+        let download = Download::new(&silent, &connections, reference, named, &memory, &Arc::new(Notify::new()));
+        download.up_to(wanted.end).run(&self.interrupt).await?;
+        let bytes = std::mem::take(&mut memory.state().bytes);
         Ok(bytes.into())
     }
 }
 
-/// The sink that keeps everything.
+/// The sink that keeps everything that is wanted.
 struct Memory {
-    size: u64,
+    wanted: Range<u64>,
     state: Mutex<State>,
 }
 
@@ -50,7 +62,7 @@ impl Memory {
 
 impl Sink for Memory {
     fn missing(&self) -> Vec<Range<u64>> {
-        self.state().present.gaps(&(0..self.size))
+        self.state().present.gaps(&self.wanted)
     }
 
     fn horizon(&self) -> u64 {
@@ -62,13 +74,35 @@ impl Sink for Memory {
         let (mut start, before) = (offset, state.present.total());
         for piece in pieces {
             let end = start + piece.len() as u64;
-            let index = |position: u64| usize::try_from(position).unwrap_or(usize::MAX);
-            let length = state.bytes.len().max(index(end));
-            state.bytes.resize(length, 0);
-            state.bytes[index(start)..index(end)].copy_from_slice(&piece);
-            state.present.insert(&(start..end));
+            let part = start.max(self.wanted.start)..end.min(self.wanted.end);
+            if part.start < part.end {
+                let within = |position: u64, base: u64| usize::try_from(position - base).unwrap_or(usize::MAX);
+                let place = within(part.start, self.wanted.start)..within(part.end, self.wanted.start);
+                let length = state.bytes.len().max(place.end);
+                state.bytes.resize(length, 0);
+                state.bytes[place].copy_from_slice(&piece[within(part.start, start)..within(part.end, start)]);
+                state.present.insert(&part);
+            }
             start = end;
         }
         Ok(state.present.total() - before)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_what_is_wanted_is_kept_whatever_comes() {
+        let memory = Memory { wanted: 3..8, state: Mutex::default() };
+        let take = async |offset, bytes| memory.take(offset, vec![Bytes::from_static(bytes)]).await.unwrap();
+        assert_eq!(take(5, b"fgh").await, 3);
+        assert_eq!(memory.missing(), [3..5]);
+        assert_eq!(take(0, b"abcd").await, 1);
+        assert_eq!(take(0, b"ab").await, 0);
+        assert_eq!(take(4, b"efghijklmnop").await, 1);
+        assert_eq!(memory.missing(), []);
+        assert_eq!(memory.state().bytes, b"defgh");
     }
 }

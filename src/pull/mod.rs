@@ -8,7 +8,8 @@
 //! A blob's way: [`blob`] claims it in the store, [`download`] fetches it with the [`connections`] there are, range by
 //! range as [`work`] hands them out, as long as [`failures`] bears with the registry. [`stream`] sends the same
 //! downloads in order to a reader, and nothing is staged; [`opener`] begins them one ahead of the other. [`arrivals`]
-//! lets archives be unpacked while they come.
+//! lets archives be unpacked while they come. [`prefix`] brings the first bytes of a blob for who only wants to know what
+//! it is.
 
 mod arrivals;
 mod batch;
@@ -20,6 +21,7 @@ mod failures;
 mod interrupt;
 mod memory;
 mod opener;
+mod prefix;
 mod ramp;
 mod settings;
 mod stream;

@@ -105,6 +105,11 @@ impl Work {
         Self { size, mode, pending, running: Vec::new(), refusals: 0 }
     }
 
+    /// Nothing is wanted from `end` on.
+    pub const fn end_at(&mut self, end: u64) {
+        self.size = end;
+    }
+
     /// What the next connection is to do: at most `chunk` bytes, none beyond `horizon`. `usual` is how many bytes a
     /// second one connection brings, if that is known.
     pub fn next(&mut self, chunk: u64, horizon: u64, usual: Option<f64>, round: u32, now: Instant) -> Step {

@@ -65,7 +65,8 @@ mod staging;
 mod tests;
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -148,6 +149,11 @@ impl Store {
         self.read_verified(&file, blob)
     }
 
+    /// Reads what of a blob lies in `range`; its bytes are not verified again.
+    pub fn read_part(&self, blob: &Descriptor, range: Range<u64>) -> Result<Vec<u8>> {
+        read_part(self.open_blob(blob)?, &self.blob_path(&blob.digest), range)
+    }
+
     /// Reads the manifest, or index, with this digest.
     pub fn manifest(&self, digest: &Digest) -> Result<(Vec<u8>, Manifest)> {
         let (file, size) = self.open_digest(digest)?;
@@ -179,4 +185,11 @@ impl Store {
         verifier.finish()?;
         Ok(bytes)
     }
+}
+
+fn read_part(mut file: File, path: &Path, range: Range<u64>) -> Result<Vec<u8>> {
+    file.seek(SeekFrom::Start(range.start)).at(path)?;
+    let mut bytes = Vec::new();
+    file.take(range.end.saturating_sub(range.start)).read_to_end(&mut bytes).at(path)?;
+    Ok(bytes)
 }

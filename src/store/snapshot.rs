@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +13,7 @@ use rustix::io::Errno;
 
 use super::error::{At, Error, Result};
 use super::lease::Lease;
-use super::{Store, durable};
+use super::{Store, durable, read_part};
 use crate::digest::Digest;
 use crate::listing::Listing;
 use crate::manifest::Descriptor;
@@ -80,6 +81,15 @@ impl Store {
     /// Where its listing is, or would be.
     pub(super) fn listing_path(&self, digest: &Digest) -> PathBuf {
         self.root().join("snapshots").join(format!("{}.json", digest.file_name()))
+    }
+}
+
+impl Snapshot {
+    /// Reads what of the file `path` of the listing lies in `range`.
+    pub fn read_part(&self, path: &str, range: Range<u64>) -> Result<Vec<u8>> {
+        components(path)?;
+        let path = self.path.join(path);
+        read_part(File::open(&path).at(&path)?, &path, range)
     }
 }
 

@@ -10,5 +10,6 @@ mod faults;
 mod formats;
 mod layers;
 mod man;
+mod prefix;
 mod pull;
 mod unpacking;
