@@ -32,6 +32,10 @@ pub const MODELPACK_CONFIG: &str = "application/vnd.cncf.model.config.v1+json";
 pub const TITLE: &str = "org.opencontainers.image.title";
 /// OCI image-spec: when the artifact was made, RFC 3339.
 pub const CREATED: &str = "org.opencontainers.image.created";
+/// OCI image-spec: the licences, as an SPDX expression.
+pub const LICENCES: &str = "org.opencontainers.image.licenses";
+/// OCI image-spec: the version of what was packaged.
+pub const VERSION: &str = "org.opencontainers.image.version";
 /// OCI image-spec: the name of an entry in a layout's index.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// CNCF model-spec: the path of a layer's file.

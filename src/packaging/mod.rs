@@ -30,6 +30,7 @@
 
 mod archive;
 mod cog;
+mod description;
 mod docker_ai;
 mod entry;
 mod error;
@@ -48,6 +49,8 @@ mod ollama;
 mod oras;
 mod output;
 mod path;
+mod preview;
+mod producer;
 mod promise;
 #[cfg(test)]
 mod tests;
@@ -60,11 +63,12 @@ use crate::listing::File;
 use crate::manifest::{Descriptor, Manifest};
 use crate::media;
 
+pub use description::{Description, describe};
 pub use entry::{entry, entry_candidates};
 pub use error::{Child, Difference, Error};
 pub use index::{choose_child, tell_child, untold_children};
 pub use layout::{Open, lay_out};
-pub use output::{Entry, Sink};
+pub use output::{Entry, HEAD_BYTES, Sink};
 pub use promise::{Promise, PromisedFile};
 
 /// How a producer laid files into an artifact.
@@ -256,6 +260,11 @@ const SHAPED: [Row; 2] = [
 pub fn reads_config(manifest: &Manifest) -> bool {
     let reads = [modelpack::matches, kitops::matches, cog::matches];
     image::has_image_config(manifest) || reads.iter().any(|matches| matches(manifest, &[]))
+}
+
+/// Whether [`recognise`] reads the config of `manifest`: fewer than those of which [`plan`] does.
+pub fn is_told_by_config(manifest: &Manifest) -> bool {
+    image::has_image_config(manifest) && !TYPED.iter().any(|row| (row.matches)(manifest, &[]))
 }
 
 /// Which packaging `manifest` is; `config` holds the bytes of its config, or none where there is no config.
