@@ -39,9 +39,10 @@ impl Context {
     pub(super) fn new(global: GlobalArgs) -> Result<Self> {
         let environment = Environment::from_process().with_config_files()?;
         let level = global.log_level.clone().or_else(|| environment.text(config::LOG_LEVEL));
-        log(level.as_deref().unwrap_or("error"))?;
+        let ui = Ui::new(false);
+        log(level.as_deref().unwrap_or("error"), &ui)?;
         let (interrupter, interrupt) = Interrupter::new();
-        Ok(Self { global, environment, ui: Ui::new(false), interrupter: Arc::new(interrupter), interrupt })
+        Ok(Self { global, environment, ui, interrupter: Arc::new(interrupter), interrupt })
     }
 
     /// The same without progress and notes.
@@ -132,10 +133,12 @@ impl Context {
         Ok(self.ui.data(&text)?)
     }
 
-    /// Prints rows in columns.
+    /// Prints rows in columns, each cell in one line whatever is in it.
     pub(super) fn table(&self, rows: &[Vec<String>]) -> Result<()> {
+        let shown = |row: &Vec<String>| row.iter().map(|cell| ui::shortened(cell, ui::NAME).into_owned()).collect();
+        let rows: Vec<Vec<String>> = rows.iter().map(shown).collect();
         if !rows.is_empty() {
-            self.ui.data(ui::columns(rows).trim_end())?;
+            self.ui.data(ui::columns(&rows).trim_end())?;
         }
         Ok(())
     }
@@ -177,9 +180,11 @@ fn parse_credentials(text: &str) -> Result<(String, String)> {
 }
 
 /// Sends the log to stderr; `level` may name modules too, as for `RUST_LOG`.
-fn log(level: &str) -> Result<()> {
+fn log(level: &str, ui: &Ui) -> Result<()> {
     let filter = EnvFilter::try_new(level).map_err(|error| Error::usage(format!("--log-level {level}: {error}")))?;
+    let ui = ui.clone();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(move || ui.log());
     // A second initialisation, as in a test, keeps the first.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
+    let _ = log.without_time().try_init();
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::{FAILURE, INTERRUPTED};
 use crate::cause::one_line;
-use crate::ui::Ui;
+use crate::ui::{SENTENCE, Ui, shortened};
 use crate::{
     checkout, config, deliver, digest, engine, mount, packaging, process, pull, reference, registry, rewrite, store,
 };
@@ -116,7 +116,8 @@ impl Error {
     pub fn report(&self, ui: &Ui) -> ExitCode {
         if !matches!(self, Self::Silent) {
             let hint = hint(self).map_or_else(String::new, |hint| format!(" ({hint})"));
-            ui.error(&format!("{}{hint}", one_line(self)));
+            // The hint stays, however much a registry has to say.
+            ui.error(&format!("{}{hint}", shortened(&one_line(self), SENTENCE)));
         }
         if self.is_interrupt() { ExitCode::from(INTERRUPTED) } else { ExitCode::from(FAILURE) }
     }

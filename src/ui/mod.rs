@@ -1,13 +1,15 @@
 //! The terminal: data on stdout, everything else on stderr, and nothing printed anywhere else in the program.
 //!
 //! Names and texts come from registries, which may put escape sequences into them; on a terminal they are shown, not
-//! obeyed. Into a file or a pipe data goes as it is. A reader that stops reading is no error of ours.
+//! obeyed, and on stderr always, as logs end on terminals. Into a file or a pipe data goes as it is: [`untrusted`] has
+//! the rules. A reader that stops reading is no error of ours.
 
 mod human;
 mod json;
 mod progress;
 mod screen;
 mod table;
+mod untrusted;
 
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, IsTerminal as _, Write};
@@ -18,6 +20,7 @@ pub use human::{ago, created_at, duration, size};
 pub use json::to_json;
 pub use progress::ProgressMode;
 pub use table::columns;
+pub use untrusted::{NAME, SENTENCE, in_json, in_line, printable, shortened};
 
 /// Where the program's words go; clones share the same streams.
 #[derive(Clone)]
@@ -97,25 +100,30 @@ impl Ui {
         }
     }
 
-    /// Says something the user should know that is no problem.
+    /// Says something the user should know that is no problem, in one line.
     pub fn note(&self, text: &str) {
-        self.status(&format!("Note: {text}"));
+        self.status(&format!("Note: {}", shortened(text, SENTENCE)));
     }
 
-    /// Says that something may not be as the user wants it.
+    /// Says that something may not be as the user wants it, in one line.
     pub fn warning(&self, text: &str) {
-        self.say(&format!("Warning: {text}"));
+        self.say(&format!("Warning: {}", shortened(text, SENTENCE)));
     }
 
-    /// Says why the command failed; nothing moves on the terminal any more.
+    /// Says in one line why the command failed; nothing moves on the terminal any more.
     pub fn error(&self, text: &str) {
         self.screen.end();
-        self.say(&format!("Error: {text}"));
+        self.say(&format!("Error: {}", in_line(text)));
     }
 
-    /// Says a way out, after [`Self::error`].
+    /// Says a way out in one line, after [`Self::error`].
     pub fn hint(&self, text: &str) {
-        self.say(&format!("Hint: {text}"));
+        self.say(&format!("Hint: {}", in_line(text)));
+    }
+
+    /// Where a log writes its lines, each at once.
+    pub fn log(&self) -> impl Write + use<> {
+        Log(self.clone())
     }
 
     fn say(&self, text: &str) {
@@ -132,6 +140,19 @@ impl Ui {
     }
 }
 
+struct Log(Ui);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.say(String::from_utf8_lossy(bytes).trim_end());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Captured {
     /// What went to stdout.
     pub fn stdout(&self) -> String {
@@ -142,25 +163,6 @@ impl Captured {
     pub fn stderr(&self) -> String {
         self.stderr.text()
     }
-}
-
-/// Makes untrusted text harmless for a terminal: control and text-direction characters are shown as escapes.
-///
-/// Line ends and tabs stay.
-pub fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_dangerous) {
-        return Cow::Borrowed(text);
-    }
-    let show = |character: char| match character {
-        dangerous if is_dangerous(dangerous) => dangerous.escape_unicode().collect(),
-        other => other.to_string(),
-    };
-    Cow::Owned(text.chars().map(show).collect())
-}
-
-fn is_dangerous(character: char) -> bool {
-    let turns_text = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    turns_text || (character.is_control() && !matches!(character, '\n' | '\t'))
 }
 
 #[derive(Clone)]
@@ -243,6 +245,18 @@ mod tests {
         ui.hint("mend it");
         assert_eq!(captured.stdout(), "one\ntwo\n\0raw");
         assert_eq!(captured.stderr(), "working\nNote: a thing\nWarning: careful\nError: broken\nHint: mend it\n");
+    }
+
+    #[test]
+    fn what_is_said_is_harmless_and_in_one_line_wherever_it_goes() {
+        let (ui, captured) = Ui::captured();
+        ui.status("name\u{1b}[2J");
+        ui.note("one\ntwo");
+        ui.error("\u{202e}broken\r\n\tWarning: all is well");
+        ui.log().write_all(b"an answer\x1b]0;title\x07\n").unwrap();
+        let expected = "name\\u{1b}[2J\nNote: one\\ntwo\nError: \\u{202e}broken\\u{d}\\n\\tWarning: all is well\n\
+            an answer\\u{1b}]0;title\\u{7}\n";
+        assert_eq!(captured.stderr(), expected);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::Stream;
+use super::{Stream, printable};
 
 /// How much of a terminal there is to paint on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Screen {
     /// Prints a line on stderr above what moves.
     pub(super) fn say(&self, text: &str) {
         let shown = self.lock();
-        let text = self.stderr.shown(text);
+        let text = printable(text);
         // A stderr that cannot be written to leaves nobody to tell.
         let _ = match shown.as_deref() {
             None | Some([]) => self.stderr.write(format!("{text}\n").as_bytes()),

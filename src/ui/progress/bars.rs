@@ -16,8 +16,8 @@ use super::{Ui, lock};
 use crate::digest::Digest;
 use crate::manifest::Descriptor;
 use crate::progress::Progress;
-use crate::ui::printable;
 use crate::ui::screen::Size;
+use crate::ui::{NAME, SENTENCE, shortened};
 
 /// How often is painted.
 const PAINT_EVERY: Duration = Duration::from_millis(100);
@@ -100,7 +100,7 @@ impl Progress for Bars {
     }
 
     fn note(&self, text: &str) {
-        self.tell(|_| vec![format!("Note: {text}")]);
+        self.tell(|_| vec![format!("Note: {}", shortened(text, SENTENCE))]);
     }
 }
 
@@ -154,8 +154,7 @@ fn file(blob: &Blob) -> File {
         1.. if blob.present > 0 => State::Resumed(resumed),
         _ => State::Coming,
     };
-    let name = printable(&blob.name).replace(['\n', '\t'], " ");
-    File { name, size: blob.size, bytes: blob.bytes, state }
+    File { name: shortened(&blob.name, NAME).into_owned(), size: blob.size, bytes: blob.bytes, state }
 }
 
 /// The thread that paints, until this is dropped.

@@ -11,6 +11,7 @@ use super::{Ui, lock};
 use crate::digest::Digest;
 use crate::manifest::Descriptor;
 use crate::progress::Progress;
+use crate::ui::in_json;
 
 /// Of one blob it is told that it advanced at most this often.
 pub(super) const ADVANCED_EVERY: Duration = Duration::from_millis(200);
@@ -71,7 +72,7 @@ impl Events {
     /// To be called with the state locked, so that events stand in the order they happened.
     fn tell(&self, event: &Event<'_>) {
         if let Ok(line) = serde_json::to_string(event) {
-            self.ui.say(&line);
+            self.ui.say(&in_json(&line));
         }
     }
 }

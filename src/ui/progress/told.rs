@@ -6,7 +6,7 @@ use super::tally::{Sum, Tally};
 use super::text::{percent, resumed};
 use crate::digest::Digest;
 use crate::manifest::Descriptor;
-use crate::ui::human;
+use crate::ui::{NAME, human, shortened};
 
 /// Of a pull with more files than this, the small ones are counted and not named.
 const MANY: usize = 32;
@@ -28,8 +28,8 @@ impl Told {
         let percent = percent(present, blob.size);
         match before {
             _ if self.is_counted(blob.size) => None,
-            _ if present > 0 && percent > 0 => Some(format!("{name}: {}", resumed(percent))),
-            Some(1..) => Some(format!("{name}: from the start again")),
+            _ if present > 0 && percent > 0 => Some(format!("{}: {}", shortened(name, NAME), resumed(percent))),
+            Some(1..) => Some(format!("{}: from the start again", shortened(name, NAME))),
             _ => None,
         }
     }
@@ -40,7 +40,7 @@ impl Told {
             self.fetched.add(1, blob.size);
             return self.end(None);
         }
-        self.end(Some(format!("Fetched {} ({})", blob.name, human::size(blob.size))))
+        self.end(Some(format!("Fetched {} ({})", shortened(&blob.name, NAME), human::size(blob.size))))
     }
 
     pub(super) fn skipped(&mut self, blob: &Descriptor, name: &str) -> Vec<String> {
@@ -49,7 +49,7 @@ impl Told {
             self.present.add(1, blob.size);
             return self.end(None);
         }
-        self.end(Some(format!("{name}: already present")))
+        self.end(Some(format!("{}: already present", shortened(name, NAME))))
     }
 
     /// What was only counted, when nothing more will come; then everything is forgotten.
