@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Context, Result};
+use crate::manifest::Manifest;
 use crate::media;
+use crate::packaging::{self, Packaging};
 use crate::reference::Reference;
 use crate::store::{Entry, Store};
 use crate::ui;
@@ -38,11 +40,14 @@ struct Line {
     digest: String,
     created_at: String,
     size: u64,
+    /// The packaging, empty for what is no model; `podman` for what podman keeps.
+    kind: &'static str,
 }
 
 impl From<[String; 5]> for Line {
     fn from([repository, tag, digest, created_at, size]: [String; 5]) -> Self {
-        Self { repository, tag, digest, created_at: rfc3339(&created_at), size: size.parse().unwrap_or(0) }
+        let (created_at, size) = (rfc3339(&created_at), size.parse().unwrap_or(0));
+        Self { repository, tag, digest, created_at, size, kind: "podman" }
     }
 }
 
@@ -70,14 +75,15 @@ pub(super) async fn run(context: &Context, args: &LsArgs) -> Result<()> {
     let now = Timestamp::now();
     let mut rows = Vec::new();
     if !args.noheading {
-        rows.push(["REPOSITORY", "TAG", "DIGEST", "CREATED", "SIZE"].map(str::to_owned).to_vec());
+        rows.push(["REPOSITORY", "TAG", "DIGEST", "CREATED", "SIZE", "KIND"].map(str::to_owned).to_vec());
     }
     rows.extend(lines.into_iter().map(|line| row(line, now)));
     context.table(&rows)
 }
 
 fn row(line: Line, now: Timestamp) -> Vec<String> {
-    vec![line.repository, line.tag, line.digest, ui::ago(&line.created_at, now), ui::size(line.size)]
+    let (created, size) = (ui::ago(&line.created_at, now), ui::size(line.size));
+    vec![line.repository, line.tag, line.digest, created, size, line.kind.to_owned()]
 }
 
 fn line(store: &Store, entry: &Entry) -> Line {
@@ -91,6 +97,15 @@ fn line(store: &Store, entry: &Entry) -> Line {
         tag: reference.as_ref().and_then(Reference::tag).unwrap_or("<none>").to_owned(),
         digest: digest.hex().to_owned(),
         created_at: created.unwrap_or_default(),
-        size: manifest.map_or(0, |manifest| manifest.layers.iter().map(|layer| layer.size).sum()),
+        kind: manifest.as_ref().and_then(|manifest| kind(store, manifest)).map_or("", |kind| kind.as_str()),
+        size: manifest
+            .map_or(0, |manifest| manifest.layers.iter().map(|layer| layer.size).fold(0, u64::saturating_add)),
     }
+}
+
+/// The packaging; a config is read only where it decides.
+fn kind(store: &Store, manifest: &Manifest) -> Option<Packaging> {
+    let told = manifest.config.as_ref().filter(|_| packaging::is_told_by_config(manifest));
+    let config = told.map(|config| store.read_blob(config)).transpose().ok()?;
+    packaging::recognise(manifest, &config.unwrap_or_default()).ok()
 }

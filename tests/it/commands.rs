@@ -6,7 +6,7 @@ use artishim::digest::Digest;
 use serde_json::Value;
 
 use crate::common::registry::Registry;
-use crate::common::{Home, MODELPACK, modelpack};
+use crate::common::{Home, MANIFEST, MODELPACK, layer, modelpack, push};
 
 const TINY: &[u8] = b"GGUF tiny";
 const README: &[u8] = b"read me\n";
@@ -34,7 +34,7 @@ fn ls_prints_podmans_columns() {
     let name = format!("{}/acme/tiny", registry.host());
     let width = name.len();
     let expected = format!(
-        "{:width$}  TAG         DIGEST        CREATED     SIZE\n{name}  1           {}              17B\n",
+        "{:width$}  TAG         DIGEST        CREATED     SIZE        KIND\n{name}  1           {}              17B         ModelPack\n",
         "REPOSITORY",
         &digest[..12]
     );
@@ -49,10 +49,38 @@ fn ls_as_json_is_json() {
     let digest = manifest_digest(&home, &reference).replace("sha256:", "");
     let expected = serde_json::json!([{
         "Repository": format!("{}/acme/tiny", registry.host()),
-        "Tag": "1", "Digest": digest[..12], "CreatedAt": "", "Size": 17,
+        "Tag": "1", "Digest": digest[..12], "CreatedAt": "", "Size": 17, "Kind": "ModelPack",
     }]);
     assert_eq!(listed, expected);
     assert_eq!(json(&Home::new().artishim(&["ls", "--format", "json"]).success()), serde_json::json!([]));
+}
+
+#[test]
+fn ls_says_what_kind_each_artifact_is() {
+    let (home, registry) = (Home::new(), Registry::start());
+    let empty = serde_json::json!({"mediaType": "application/vnd.oci.empty.v1+json", "digest": registry.push_blob(b"{}").digest, "size": 2});
+    let titled = |kind: &str| {
+        let title = serde_json::json!({"org.opencontainers.image.title": "m.gguf"});
+        let model = layer(&registry, kind, b"GGUF", &title);
+        serde_json::json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": empty, "layers": [model]})
+    };
+    let references = [
+        modelpack(&registry, "acme/a", &[("m.gguf", b"GGUF")]),
+        push(&registry, "acme/b", &titled("application/octet-stream")),
+        push(&registry, "acme/c", &titled("application/vnd.docker.ai.gguf.v3")),
+        push(&registry, "acme/d", &titled("application/vnd.ollama.image.model")),
+    ];
+    for reference in &references {
+        home.artishim(&["pull", "--quiet", reference]).success();
+    }
+    let kinds = || -> Vec<Value> {
+        let listed: Value = json(&home.artishim(&["ls", "--format", "json"]).success());
+        listed.as_array().unwrap().iter().map(|line| line["Kind"].clone()).collect()
+    };
+    assert_eq!(kinds(), ["ModelPack", "ORAS", "Docker AI", "Ollama"]);
+    let digest = manifest_digest(&home, &references[0]).replace("sha256:", "");
+    fs::remove_file(home.store().join("blobs/sha256").join(digest)).unwrap();
+    assert_eq!(kinds(), ["", "ORAS", "Docker AI", "Ollama"], "one that is damaged does not hide the others");
 }
 
 #[test]
