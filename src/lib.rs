@@ -9,7 +9,8 @@
 //! 1. one outside thing each: [`config`] (environment, files of settings), [`process`] (other programs),
 //!    [`registry`] (HTTP), [`store`] (our disk), [`packaging`] (how producers lay out files), [`engine`] (Podman and
 //!    Docker), [`rewrite`] (the engines' command lines);
-//! 2. joins: [`pull`] (registry to store), [`checkout`] (store, or what arrives, to snapshot), [`deliver`] (files to containers);
+//! 2. joins: [`pull`] (registry to store), [`checkout`] (store, or what arrives, to snapshot), [`deliver`] (files to
+//!    containers), [`model`] (what an artifact is);
 //! 3. the terminal: [`cmd`], [`ui`].
 //!
 //! The library never prints, exits or reads the environment; only level 3 and [`config`] do.
@@ -25,6 +26,7 @@ pub mod gguf;
 pub mod listing;
 pub mod manifest;
 pub mod media;
+pub mod model;
 pub mod mount;
 pub mod packaging;
 pub mod process;

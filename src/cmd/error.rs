@@ -7,7 +7,8 @@ use super::{FAILURE, INTERRUPTED};
 use crate::cause::one_line;
 use crate::ui::{SENTENCE, Ui, shortened};
 use crate::{
-    checkout, config, deliver, digest, engine, mount, packaging, process, pull, reference, registry, rewrite, store,
+    checkout, config, deliver, digest, engine, model, mount, packaging, process, pull, reference, registry, rewrite,
+    store,
 };
 
 /// The way out of a full disk.
@@ -85,6 +86,9 @@ pub enum Error {
     /// A delivery.
     #[error(transparent)]
     Deliver(#[from] deliver::Error),
+    /// What a model is.
+    #[error(transparent)]
+    Model(#[from] model::Error),
 }
 
 impl From<checkout::Error> for Error {
@@ -125,7 +129,9 @@ impl Error {
     const fn is_interrupt(&self) -> bool {
         matches!(
             self,
-            Self::Pull(pull::Error::Interrupted) | Self::Deliver(deliver::Error::Pull(pull::Error::Interrupted))
+            Self::Pull(pull::Error::Interrupted)
+                | Self::Deliver(deliver::Error::Pull(pull::Error::Interrupted))
+                | Self::Model(model::Error::Pull(pull::Error::Interrupted))
         )
     }
 }
@@ -156,6 +162,8 @@ fn own_hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         Some(Error::Pull(error)) => return pull_hint(error),
         Some(Error::Deliver(error)) => return deliver_hint(error),
         Some(Error::Checkout(error)) => return checkout_hint(error),
+        Some(Error::Model(model::Error::Pull(error))) => return pull_hint(error),
+        Some(Error::Model(model::Error::Store(error))) => return store_hint(error),
         Some(Error::Decision(error)) => return decision_hint(error),
         Some(Error::Incomplete(name)) => return Some(format!("pull it again: artishim pull {name}")),
         _ => {}

@@ -8,6 +8,7 @@ mod engines;
 mod error;
 mod extract;
 mod inspect;
+mod inspect_model;
 mod ls;
 mod mount;
 mod path;

@@ -294,7 +294,10 @@ mod tests {
         ] {
             let members = [In::File("models/a", GGUF), case];
             assert!(lay_out_within(PieceContent::ImageLayer, 2, bytes, &members).is_ok());
-            assert!(matches!(lay_out_within(PieceContent::ImageLayer, 2, bytes - 1, &members), Err(Error::TooManyNames { .. })));
+            assert!(matches!(
+                lay_out_within(PieceContent::ImageLayer, 2, bytes - 1, &members),
+                Err(Error::TooManyNames { .. })
+            ));
         }
     }
 

@@ -25,6 +25,22 @@ fn four_digits(number: f64) -> String {
     }
 }
 
+/// A large number in the words of model cards: `270M`, `1.1B`, `8.03B`.
+pub fn count(number: u64) -> String {
+    let (unit, name) = match number {
+        1_000_000_000_000.. => (1e12, "T"),
+        1_000_000_000.. => (1e9, "B"),
+        1_000_000.. => (1e6, "M"),
+        1000.. => (1e3, "K"),
+        _ => return number.to_string(),
+    };
+    let short = number as f64 / unit;
+    let digits = if short < 10.0 { 2 } else { 0 };
+    let text = format!("{short:.digits$}");
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    format!("{text}{name}")
+}
+
 /// How long ago an RFC 3339 time was; empty when the text is none, as a registry may hold any text there.
 pub fn ago(created: &str, now: Timestamp) -> String {
     match created.parse::<Timestamp>() {
@@ -83,6 +99,22 @@ mod tests {
         ];
         for (bytes, text) in cases {
             assert_eq!(size(bytes), text, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn counts_are_as_short_as_on_model_cards() {
+        let cases = [
+            (999, "999"),
+            (2100, "2.1K"),
+            (268_098_176, "268M"),
+            (1_100_048_384, "1.1B"),
+            (8_030_261_312, "8.03B"),
+            (70_000_000_000, "70B"),
+            (u64::MAX, "18446744T"),
+        ];
+        for (number, text) in cases {
+            assert_eq!(count(number), text);
         }
     }
 

@@ -16,7 +16,7 @@ use std::io::{self, ErrorKind, IsTerminal as _, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use self::screen::{Screen, Size};
-pub use human::{ago, created_at, duration, size};
+pub use human::{ago, count, created_at, duration, size};
 pub use json::to_json;
 pub use progress::ProgressMode;
 pub use table::columns;

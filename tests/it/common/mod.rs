@@ -1,5 +1,6 @@
 //! What the tests share: a hermetic home, a registry of our own, and artifacts in it.
 
+pub mod gguf;
 pub mod outcome;
 pub mod registry;
 
