@@ -15,6 +15,9 @@ pub const MARKER: &str = ".artishim.json";
 pub struct Listing {
     /// The digest of the manifest.
     pub digest: Digest,
+    /// The part of the artifact that lies here, in the words of `packaging::Selection::to_text`; all where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<String>,
     /// The packaging's name, for people.
     pub packaging: String,
     /// Every file and link.
@@ -28,6 +31,32 @@ pub struct Listing {
     /// The Jinja chat template beside the entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat_template: Option<String>,
+}
+
+/// A manifest, and how much of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// The digest of the manifest.
+    pub manifest: Digest,
+    /// The part, as in [`Listing::selection`].
+    pub selection: Option<String>,
+}
+
+impl Extent {
+    /// What a layout of this extent is called by: the manifest's digest, or for a part a digest of that and the part.
+    pub fn key(&self) -> Digest {
+        match &self.selection {
+            None => self.manifest.clone(),
+            Some(selection) => Digest::sha256(format!("{}\n{selection}", self.manifest).as_bytes()),
+        }
+    }
+}
+
+impl Listing {
+    /// What it is a listing of.
+    pub fn extent(&self) -> Extent {
+        Extent { manifest: self.digest.clone(), selection: self.selection.clone() }
+    }
 }
 
 /// One file or link of an artifact.

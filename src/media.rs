@@ -71,6 +71,9 @@ pub const COG_SIZE: &str = "run.cog.weight.size.uncompressed";
 /// Cog before 2026: where in the container the file of a layer belongs.
 pub const COG_DESTINATION: &str = "vnd.cog.weight.dest";
 
+/// Ours, on an entry of the store's index: which part of the manifest the name stands for.
+pub const SELECTION: &str = "io.artishim.selection";
+
 /// Every media type of CNCF model-spec since v0.0.7.
 pub const MODELPACK_PREFIX: &str = "application/vnd.cncf.model.";
 /// The same types to v0.0.6.

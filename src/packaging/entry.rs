@@ -67,27 +67,65 @@ pub(super) fn choose(files: &[Known], packaging: Packaging, model: Option<&str>)
 
 /// The entry of a laid-out artifact: what the layout found, else its only file, else the reason why there is none.
 pub fn entry(listing: &Listing) -> Result<&str, Error> {
-    if let Some(entry) = &listing.entry {
-        return Ok(entry);
+    match &listing.entry {
+        Some(entry) => Ok(entry),
+        None => only(&paths(listing)),
     }
-    if let Some(path) = missing_shard(listing) {
-        return Err(Error::MissingShard { path });
-    }
-    match listing.files.as_slice() {
-        [only] => Ok(&only.path),
-        _ => Err(Error::NoEntry { candidates: entry_candidates(listing).into_iter().map(str::to_owned).collect() }),
-    }
+}
+
+/// The file or folder of a laid-out artifact that `text` means: a path, else a file's name that only one has.
+pub fn named_entry(listing: &Listing, text: &str) -> Result<String, Error> {
+    find(&paths(listing), text)
 }
 
 /// The files that could be meant where a listing has no entry, by their names: GGUF, else other weights, else all.
 pub fn entry_candidates(listing: &Listing) -> Vec<&str> {
-    let paths = || listing.files.iter().map(|file| file.path.as_str());
-    let ggufs: Vec<&str> = paths().filter(|path| path.ends_with(".gguf") && !is_beside(path)).collect();
+    candidates(&paths(listing))
+}
+
+fn paths(listing: &Listing) -> Vec<&str> {
+    listing.files.iter().map(|file| file.path.as_str()).collect()
+}
+
+/// The only one of `paths`, else the reason why none stands out.
+pub(super) fn only<'a>(paths: &[&'a str]) -> Result<&'a str, Error> {
+    if let Some(path) = missing_shard(paths) {
+        return Err(Error::MissingShard { path });
+    }
+    match paths {
+        [only] => Ok(only),
+        _ => Err(Error::NoEntry { candidates: owned(&candidates(paths)) }),
+    }
+}
+
+/// As [`named_entry`], of paths.
+pub(super) fn find(paths: &[&str], text: &str) -> Result<String, Error> {
+    let entry = text.strip_prefix("./").unwrap_or(text).trim_end_matches('/');
+    let is_there = |path: &&str| *path == entry || below(path, entry).is_some();
+    if matches!(entry, "" | ".") || paths.iter().any(is_there) {
+        return Ok(if entry.is_empty() { String::from(".") } else { entry.to_owned() });
+    }
+    let same: Vec<&str> = paths.iter().copied().filter(|path| base_name(path) == entry).collect();
+    match same.as_slice() {
+        [only] => Ok((*only).to_owned()),
+        [] => Err(Error::NoSuchEntry { entry: text.to_owned(), candidates: owned(&candidates(paths)) }),
+        several => Err(Error::NoSuchEntry { entry: text.to_owned(), candidates: owned(several) }),
+    }
+}
+
+fn candidates<'a>(paths: &[&'a str]) -> Vec<&'a str> {
+    let those =
+        |test: &dyn Fn(&str) -> bool| -> Vec<&'a str> { paths.iter().copied().filter(|path| test(path)).collect() };
+    let ggufs = those(&|path| path.ends_with(".gguf") && !is_beside(path));
     if !ggufs.is_empty() {
         return ggufs;
     }
-    let weights: Vec<&str> = paths().filter(|path| SINGLE.iter().any(|end| path.ends_with(end))).collect();
-    if weights.is_empty() { paths().collect() } else { weights }
+    let weights = those(&|path| SINGLE.iter().any(|end| path.ends_with(end)));
+    if weights.is_empty() { paths.to_vec() } else { weights }
+}
+
+fn owned(paths: &[&str]) -> Vec<String> {
+    paths.iter().map(|path| (*path).to_owned()).collect()
 }
 
 /// The files without those that a link gives a better name to, as in a Hugging Face cache.
@@ -129,22 +167,23 @@ fn ggufs<'a>(files: &[&'a Known]) -> Vec<&'a str> {
     if models.is_empty() { paths().collect() } else { models }
 }
 
-fn is_beside(path: &str) -> bool {
+/// Whether the name is that of a file that goes with a model.
+pub(super) fn is_beside(path: &str) -> bool {
     let name = base_name(path).to_lowercase();
     BESIDE.iter().any(|word| name.contains(word))
 }
 
 /// `NAME-00001-of-00003.gguf`, as llama.cpp splits.
 #[derive(Clone, Copy)]
-struct Shard<'a> {
+pub(super) struct Shard<'a> {
     /// The path before the numbers.
-    stem: &'a str,
-    index: u32,
-    count: u32,
+    pub(super) stem: &'a str,
+    pub(super) index: u32,
+    pub(super) count: u32,
 }
 
 impl<'a> Shard<'a> {
-    fn parse(path: &'a str) -> Option<Self> {
+    pub(super) fn parse(path: &'a str) -> Option<Self> {
         let (rest, count) = path.strip_suffix(".gguf")?.rsplit_once("-of-")?;
         let (stem, index) = rest.rsplit_once('-')?;
         // A sign would be read as part of a number, and the part is looked for under the name without it.
@@ -168,13 +207,13 @@ fn complete_shards(paths: &[&str]) -> Option<String> {
     is_complete.then(|| shard_path(stem, 1, count))
 }
 
-fn missing_shard(listing: &Listing) -> Option<String> {
-    let paths = listing.files.iter().map(|file| file.path.as_str());
-    let (stem, count, present) = shards(paths.filter(|path| path.ends_with(".gguf") && !is_beside(path)))?;
+fn missing_shard(paths: &[&str]) -> Option<String> {
+    let ggufs = paths.iter().copied().filter(|path| path.ends_with(".gguf") && !is_beside(path));
+    let (stem, count, present) = shards(ggufs)?;
     (1..=count).find(|index| !present.contains(index)).map(|index| shard_path(stem, index, count))
 }
 
-fn shard_path(stem: &str, index: u32, count: u32) -> String {
+pub(super) fn shard_path(stem: &str, index: u32, count: u32) -> String {
     format!("{stem}-{index:05}-of-{count:05}.gguf")
 }
 
@@ -234,6 +273,7 @@ mod tests {
             digest: Digest::sha256(b"m"),
             packaging: String::from("ORAS"),
             files: paths.iter().map(file).collect(),
+            selection: None,
             entry: None,
             mmproj: None,
             chat_template: None,

@@ -193,6 +193,38 @@ pub enum Error {
         /// The files that could be meant.
         candidates: Vec<String>,
     },
+    /// The file that was named as the entry.
+    #[error("the artifact has no file {entry:?} to start a server with, name one of: {}", quoted(.candidates))]
+    NoSuchEntry {
+        /// What was named.
+        entry: String,
+        /// The files that could be meant.
+        candidates: Vec<String>,
+    },
+    /// What a server needs cannot be told by names.
+    #[error("the files are packed in archives, so what a server needs of them is not known before all are pulled")]
+    Packed,
+    /// A pattern of a selection.
+    #[error("pattern {pattern:?} is refused: {reason}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A selection that leaves nothing.
+    #[error("none of the artifact's files is selected, there are: {}", quoted(.files))]
+    NothingSelected {
+        /// The files that were left out.
+        files: Vec<String>,
+    },
+    /// A selection that was remembered by somebody else, or damaged.
+    #[error("the remembered selection of files cannot be read")]
+    Selection {
+        /// What the parser met.
+        #[source]
+        source: serde_json::Error,
+    },
 }
 
 /// How a file differs from what the producer lists.

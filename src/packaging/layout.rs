@@ -30,10 +30,11 @@ pub fn lay_out(
     sink: &mut dyn Sink,
 ) -> Result<Listing, Error> {
     let needed = plan.pieces.iter().map(|piece| piece.promise.bytes()).fold(0, u64::saturating_add);
-    if let Some(limit) = limit.filter(|limit| needed > *limit) {
+    // Of a part it is not known beforehand what it takes.
+    if let Some(limit) = limit.filter(|limit| needed > *limit && plan.selection.is_none()) {
         return Err(Error::TooLarge { path: None, needed, limit });
     }
-    let mut output = Output::new(sink, limit);
+    let mut output = Output::new(sink, limit, plan.selection.as_ref());
     if plan.packaging == Packaging::Image {
         layers::lay_out(&plan.pieces, open, &mut output)?;
     } else {
@@ -41,7 +42,7 @@ pub fn lay_out(
             lay_out_piece(piece, open, &mut output)?;
         }
     }
-    Ok(output.finish(digest, plan.packaging, plan.entry.as_deref()))
+    output.finish(digest, plan.packaging, plan.entry.as_deref())
 }
 
 pub(super) fn lay_out_piece(piece: &Piece, open: Open<'_>, output: &mut Output<'_>) -> Result<(), Error> {

@@ -45,6 +45,7 @@ mod layers;
 mod layout;
 mod modelpack;
 mod name;
+mod needed;
 mod ollama;
 mod oras;
 mod output;
@@ -52,6 +53,7 @@ mod path;
 mod preview;
 mod producer;
 mod promise;
+mod selection;
 #[cfg(test)]
 mod tests;
 
@@ -64,12 +66,14 @@ use crate::manifest::{Descriptor, Manifest};
 use crate::media;
 
 pub use description::{Description, describe};
-pub use entry::{entry, entry_candidates};
+pub use entry::{entry, entry_candidates, named_entry};
 pub use error::{Child, Difference, Error};
 pub use index::{choose_child, tell_child, untold_children};
 pub use layout::{Open, lay_out};
+pub use needed::{Heads, Needed, Request};
 pub use output::{Entry, HEAD_BYTES, Sink};
 pub use promise::{Promise, PromisedFile};
+pub use selection::Selection;
 
 /// How a producer laid files into an artifact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -181,6 +185,8 @@ pub struct Plan {
     pub pieces: Vec<Piece>,
     /// The file or folder that the producer calls the model.
     pub entry: Option<String>,
+    /// Which files are wanted; all where there is none.
+    pub selection: Option<Selection>,
 }
 
 impl Plan {
@@ -222,16 +228,17 @@ impl Plan {
     }
 
     /// Whether `podman artifact` shows the same files under the same names: it knows titles only, without folders,
-    /// names untitled blobs by digest, and never unpacks.
+    /// names untitled blobs by digest, never unpacks, and holds all of an artifact.
     pub fn is_named_as_by_podman(&self) -> bool {
-        self.pieces.iter().all(|piece| match &piece.content {
-            Content::File { path } if path.contains('/') => false,
-            Content::File { path } => match piece.blob.annotation(media::TITLE) {
-                Some(title) => title == path,
-                None => *path == piece.blob.digest.file_name(),
-            },
-            Content::Archive { .. } | Content::ImageLayer => false,
-        })
+        self.selection.is_none()
+            && self.pieces.iter().all(|piece| match &piece.content {
+                Content::File { path } if path.contains('/') => false,
+                Content::File { path } => match piece.blob.annotation(media::TITLE) {
+                    Some(title) => title == path,
+                    None => *path == piece.blob.digest.file_name(),
+                },
+                Content::Archive { .. } | Content::ImageLayer => false,
+            })
     }
 }
 
@@ -301,7 +308,7 @@ pub fn plan(manifest: &Manifest, config: &[u8]) -> Result<Plan, Error> {
         // KitOps writes ModelPacks, too, and leaves its Kitfile on the manifest.
         _ => manifest.annotations.get(media::KITFILE).and_then(|kitfile| kitops::model_path(kitfile.as_bytes())),
     };
-    Ok(Plan { packaging: row.packaging, pieces, entry })
+    Ok(Plan { packaging: row.packaging, pieces, entry, selection: None })
 }
 
 fn find_row(manifest: &Manifest, config: &[u8]) -> Result<&'static Row, Error> {

@@ -10,7 +10,7 @@ use crate::manifest::Descriptor;
 use super::entry::{self, Known};
 use super::error::At;
 use super::path::{self, Tree};
-use super::{Error, Packaging, Role};
+use super::{Error, Packaging, Role, Selection};
 
 /// As many files, folders and links as any model with its dataset has; it bounds the memory of a layout.
 const MAX_MEMBERS: usize = 200_000;
@@ -51,6 +51,9 @@ pub struct Entry<'a> {
 pub(super) struct Output<'a> {
     sink: &'a mut dyn Sink,
     limit: Option<u64>,
+    selection: Option<&'a Selection>,
+    /// What was left out, for the case that nothing else is there.
+    left: Vec<String>,
     /// The bytes that came out of archives.
     unpacked: u64,
     /// Files, folders and links so far, and what else stays in memory until the end.
@@ -64,13 +67,19 @@ pub(super) struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    pub(super) fn new(sink: &'a mut dyn Sink, limit: Option<u64>) -> Self {
+    pub(super) fn new(sink: &'a mut dyn Sink, limit: Option<u64>, selection: Option<&'a Selection>) -> Self {
         let (tree, files, places) = (Tree::new(), Vec::new(), HashMap::new());
-        Self { sink, limit, unpacked: 0, members: 0, name_bytes: 0, tree, files, places }
+        let left = Vec::new();
+        Self { sink, limit, selection, left, unpacked: 0, members: 0, name_bytes: 0, tree, files, places }
     }
 
-    /// Passes one file on. Reads `source` to its end, except where the sink took the whole blob without reading.
+    /// Passes one file on, if it is wanted. Reads `source` to its end, except where the sink took the whole blob without
+    /// reading.
     pub(super) fn file(&mut self, file: &Entry<'_>, role: Option<Role>, source: &mut dyn Read) -> Result<(), Error> {
+        if self.leaves_out(file.path) {
+            self.left.push(file.path.to_owned());
+            return self.count();
+        }
         self.make_room(file)?;
         self.announce(file.path)?;
         let head = read_head(source, file.size).reading(file.blob)?;
@@ -93,6 +102,9 @@ impl<'a> Output<'a> {
 
     /// Makes the link `path` to `target`, both from the root; `target` is a file or folder made before.
     pub(super) fn link(&mut self, path: &str, target: &str, layer: &Descriptor) -> Result<(), Error> {
+        if self.leaves_out(path) {
+            return Ok(());
+        }
         let file = self.find(target).map(|file| (file.size, file.head.clone(), file.blob.clone()));
         let (size, head, blob) = file.unwrap_or_else(|| (0, Vec::new(), layer.digest.clone()));
         self.announce(path)?;
@@ -108,17 +120,25 @@ impl<'a> Output<'a> {
     }
 
     /// What lies there now; `model` is the path the producer calls the model.
-    pub(super) fn finish(self, digest: &Digest, packaging: Packaging, model: Option<&str>) -> Listing {
+    pub(super) fn finish(self, digest: &Digest, packaging: Packaging, model: Option<&str>) -> Result<Listing, Error> {
+        if self.files.is_empty() && self.selection.is_some() {
+            return Err(Error::NothingSelected { files: self.left });
+        }
         let choice = entry::choose(&self.files, packaging, model);
         let files = self.files.into_iter().map(|file| File { path: file.path, size: file.size, blob: file.blob });
-        Listing {
+        Ok(Listing {
             digest: digest.clone(),
+            selection: self.selection.map(Selection::to_text),
             packaging: packaging.to_string(),
             files: files.collect(),
             entry: choice.entry,
             mmproj: choice.mmproj,
             chat_template: choice.chat_template,
-        }
+        })
+    }
+
+    fn leaves_out(&self, path: &str) -> bool {
+        self.selection.is_some_and(|selection| !selection.keeps(path))
     }
 
     fn find(&self, path: &str) -> Option<&Known> {
@@ -242,7 +262,7 @@ mod tests {
         let mut open = |_: &Descriptor| Ok(Box::new(Cursor::new(bytes.clone())) as Box<dyn Read + Send>);
         let mut sink = Nowhere;
         let (members, name_bytes) = (MAX_MEMBERS - room, path::MAX_NAME_BYTES - names);
-        let mut output = Output { members, name_bytes, ..Output::new(&mut sink, None) };
+        let mut output = Output { members, name_bytes, ..Output::new(&mut sink, None, None) };
         if is_image {
             return layers::lay_out(&[piece], &mut open, &mut output);
         }
@@ -304,7 +324,7 @@ mod tests {
     #[test]
     fn many_links_to_many_files_are_found_soon() {
         let mut sink = Nowhere;
-        let mut output = Output::new(&mut sink, None);
+        let mut output = Output::new(&mut sink, None, None);
         let blob = Descriptor::new("", Digest::sha256(b""), 0);
         let start = std::time::Instant::now();
         for index in 0..20_000 {

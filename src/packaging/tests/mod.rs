@@ -5,6 +5,7 @@ mod captured;
 mod images;
 mod index;
 mod kitops;
+mod parts;
 mod promises;
 mod refused;
 
@@ -135,6 +136,10 @@ impl Artifact {
     }
 
     pub(super) fn lay_out_within(&self, limit: Option<u64>, sink: &mut Memory) -> Result<Listing, Error> {
+        self.lay_out_plan(&self.plan()?, limit, sink)
+    }
+
+    pub(super) fn lay_out_plan(&self, plan: &Plan, limit: Option<u64>, sink: &mut Memory) -> Result<Listing, Error> {
         let mut open = |blob: &Descriptor| {
             self.opened.fetch_add(1, Ordering::Relaxed);
             let bytes = self.blobs.get(&blob.digest).ok_or(io::ErrorKind::NotFound)?;
@@ -144,7 +149,7 @@ impl Artifact {
                 verified: Arc::clone(&self.verified),
             }) as Box<dyn Read + Send>)
         };
-        lay_out(&self.plan()?, &self.digest(), limit, &mut open, sink)
+        lay_out(plan, &self.digest(), limit, &mut open, sink)
     }
 
     /// Lays out and checks that every blob was read to its verified end.

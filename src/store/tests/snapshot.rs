@@ -4,9 +4,17 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use super::*;
 use crate::listing::Listing;
 
-fn listing(digest: &Digest) -> Listing {
+pub(super) fn listing(digest: &Digest) -> Listing {
     let digest = digest.clone();
-    Listing { digest, packaging: "test".to_owned(), files: vec![], entry: None, mmproj: None, chat_template: None }
+    Listing {
+        digest,
+        selection: None,
+        packaging: "test".to_owned(),
+        files: vec![],
+        entry: None,
+        mmproj: None,
+        chat_template: None,
+    }
 }
 
 impl Fixture {
