@@ -17,9 +17,10 @@ impl Store {
     /// Removes what neither the index nor a living lease needs; with `dry_run`, only tells.
     pub fn gc(&self, guard: &Exclusive, dry_run: bool) -> Result<Swept> {
         let leases = lease::read_all(self, guard)?;
-        let mut roots = index::roots(self.root())?;
-        roots.extend(leases.digests.iter().cloned());
-        let kept = plan::keep(roots, |digest| self.references(digest))?;
+        let index::Roots { mut manifests, parts } = index::roots(self.root())?;
+        manifests.extend(leases.digests.iter().cloned());
+        let mut kept = plan::keep(manifests, |digest| self.references(digest))?;
+        kept.extend(parts);
         let contents = self.contents()?;
         let mut swept = plan::sweep(&contents, &kept);
         if dry_run {

@@ -10,6 +10,7 @@ use super::error::{At, Error, Result};
 use super::lock::Exclusive;
 use super::{Store, durable, find};
 use crate::digest::Digest;
+use crate::listing::Extent;
 use crate::manifest::Descriptor;
 use crate::media;
 use crate::reference::Reference;
@@ -47,6 +48,16 @@ impl Entry {
 
     fn read(value: &Value) -> Option<Self> {
         Descriptor::deserialize(value).ok().map(Self::new)
+    }
+
+    /// The part of the manifest that the name stands for; all where there is none.
+    pub fn selection(&self) -> Option<&str> {
+        self.descriptor.annotation(media::SELECTION)
+    }
+
+    /// The manifest, and how much of it.
+    pub fn extent(&self) -> Extent {
+        Extent { manifest: self.descriptor.digest.clone(), selection: self.selection().map(str::to_owned) }
     }
 }
 
@@ -110,10 +121,21 @@ pub(super) fn create(root: &Path) -> Result<()> {
     save(root, &empty)
 }
 
-/// The digests of all entries, also of those that cannot be read otherwise.
-pub(super) fn roots(root: &Path) -> Result<Vec<Digest>> {
+/// What a sweep starts from.
+#[derive(Debug, Default)]
+pub(super) struct Roots {
+    /// The digests of all entries, also of those that cannot be read otherwise.
+    pub(super) manifests: Vec<Digest>,
+    /// The names of the snapshots of parts.
+    pub(super) parts: Vec<Digest>,
+}
+
+pub(super) fn roots(root: &Path) -> Result<Roots> {
+    let index = load(root)?;
     let digest = |value: &Value| value.get("digest")?.as_str()?.parse().ok();
-    Ok(load(root)?.manifests.iter().filter_map(digest).collect())
+    let entries = index.manifests.iter().filter_map(Entry::read);
+    let parts = entries.filter(|entry| entry.selection().is_some()).map(|entry| entry.extent().key()).collect();
+    Ok(Roots { manifests: index.manifests.iter().filter_map(digest).collect(), parts })
 }
 
 fn load(root: &Path) -> Result<Index> {

@@ -8,7 +8,7 @@
 //! blobs/<alg>/<hex>             verified bytes, mode 0444, never changed
 //! ingest/<alg>-<hex>            a blob being fetched, locked by whoever fetches; its bytes come in any order
 //! ingest/<alg>-<hex>.ranges     which of them are there: a header with digest and size, then lines `start end`
-//! snapshots/<alg>-<hex>/        the files of the manifest <alg>:<hex> under their names, mode 0444
+//! snapshots/<alg>-<hex>/        the files of the manifest <alg>:<hex>, or of a part, under their names, mode 0444
 //! snapshots/<alg>-<hex>.json    their listing; the snapshot exists if the directory and the listing do
 //! leases/<process>-<n>.json     digests that a living process needs; locked for as long as it does
 //! lock                          the store's lock
@@ -16,6 +16,14 @@
 //!
 //! Names with a leading dot are temporary. Directories are 0755 and files readable for all, because rootless engines and
 //! engines with user namespaces read them as somebody else. `skopeo` and `oras` read the layout as any other.
+//!
+//! # Parts
+//!
+//! A name may stand for a part of its manifest: the annotation `io.artishim.selection` of its entry in the index holds
+//! the patterns (`packaging::Selection`). Manifest and config are there, and the blobs of the part; another program
+//! that copies the artifact misses the others. The snapshot of a part is named by a digest of its own
+//! ([`crate::listing::Extent::key`]: of the manifest's digest, a newline and the annotation); the listing in it
+//! names the manifest.
 //!
 //! # Crashes
 //!
@@ -42,8 +50,9 @@
 //!
 //! Under the exclusive lock: the roots are the index's entries and the digests of living leases. A root that is a
 //! manifest keeps its config and layers, one that is an index keeps its children and what they list. Blobs not kept are
-//! removed, snapshots of manifests not kept too (renamed to a temporary name first), temporary files of dead processes
-//! and dead leases as well. An ingest that somebody holds is left alone; one whose blob is there is removed; another one
+//! removed, snapshots too that are neither of a kept manifest nor of a part that an entry or a lease names (renamed to a
+//! temporary name first), temporary files of dead processes and dead leases as well. A manifest whose name stands for a
+//! part keeps what is here of the rest, which a whole pull does not fetch again. An ingest that somebody holds is left alone; one whose blob is there is removed; another one
 //! is kept for resumption if it is kept by a root, and for seven days after its last change if it is not.
 mod claim;
 mod durable;

@@ -44,7 +44,7 @@ pub struct StagedSnapshot {
 }
 
 impl Store {
-    /// The snapshot of the manifest `digest`, if it is complete.
+    /// The snapshot called by `digest`, a manifest's or the key of an extent, if it is complete.
     pub fn snapshot(&self, digest: &Digest) -> Result<Option<Snapshot>> {
         let (path, listing_path) = (self.snapshot_path(digest), self.listing_path(digest));
         let Some(bytes) = durable::read_if_present(&listing_path)? else { return Ok(None) };
@@ -53,7 +53,7 @@ impl Store {
         Ok(listing.filter(|_| path.is_dir()).map(|listing| Snapshot { path, listing }))
     }
 
-    /// Begins a snapshot of the manifest `digest`, which the lease keeps from then on.
+    /// Begins a snapshot to be called by `digest`, which the lease keeps from then on.
     pub fn stage_snapshot(&self, lease: &Lease, digest: &Digest) -> Result<StagedSnapshot> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         self.check_writable()?;

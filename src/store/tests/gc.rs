@@ -1,6 +1,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::*;
+use crate::listing::Extent;
 
 fn gc(store: &Store) -> Swept {
     store.gc(&store.exclusive().unwrap(), false).unwrap()
@@ -224,4 +225,31 @@ fn pulls_and_sweeps_at_once_break_nothing() {
         assert!(fixture.store.has_blob(&manifest.layers[0]).unwrap());
     }
     assert_eq!(fs::read_dir(fixture.store.root().join("blobs/sha256")).unwrap().count(), 16);
+}
+
+#[test]
+fn the_snapshot_of_a_part_stays_while_a_name_or_a_lease_needs_it() {
+    let mut fixture = fixture();
+    let manifest = fixture.manifest(&[]);
+    let part = |text: &str| Extent { manifest: manifest.digest.clone(), selection: Some(text.to_owned()) };
+    let (named, leased, gone) = (part("named"), part("leased"), part("gone"));
+    let mut snapshots = vec![];
+    for extent in [&named, &leased, &gone] {
+        let lease = fixture.store.lease(&[]).unwrap();
+        let listing = super::snapshot::listing(&manifest.digest);
+        fixture.store.stage_snapshot(&lease, &extent.key()).unwrap().commit(&listing).unwrap();
+        snapshots.push(lease);
+    }
+    let _lease = snapshots.swap_remove(1);
+    drop(snapshots);
+    let mut tagged = manifest.clone();
+    tagged.annotations.insert(media::SELECTION.to_owned(), String::from("named"));
+    fixture.tag("quay.io/a:1", &tagged);
+    fixture.renew();
+    assert_eq!(gc(&fixture.store).snapshots, [gone.key()]);
+    let exists = |extent: &Extent| fixture.store.snapshot(&extent.key()).unwrap().is_some();
+    assert_eq!([&named, &leased, &gone].map(exists), [true, true, false]);
+    // Pulled whole, the name needs the part no more.
+    fixture.tag("quay.io/a:1", &manifest);
+    assert_eq!(gc(&fixture.store).snapshots, [named.key()]);
 }
