@@ -89,7 +89,7 @@ fn unpack(store: &Store, artifact: &Artifact, open: Open<'_>, arrivals: Option<&
     let digest = &artifact.descriptor.digest;
     let blobs = artifact.manifest.blobs().into_iter().chain([&artifact.descriptor]);
     let lease = store.lease(&blobs.map(|blob| blob.digest.clone()).collect::<Vec<_>>())?;
-    let mut sink = SnapshotSink { staged: store.stage_snapshot(&lease, digest)?, arrivals };
+    let mut sink = SnapshotSink { staged: store.stage_snapshot(&lease, &artifact.extent().key())?, arrivals };
     let room = store.free_space()?;
     let listing = packaging::lay_out(&artifact.plan, digest, Some(room), open, &mut sink)?;
     Ok((sink.staged, listing))
@@ -101,9 +101,8 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + S
 
 /// The snapshot of an artifact whose blobs are in the store; made when it is not there. Blocks.
 pub fn checkout(store: &Store, artifact: &Artifact) -> Result<Snapshot, Error> {
-    let digest = &artifact.descriptor.digest;
     // Before anything is written: a store that can only be read serves what it has.
-    if let Some(snapshot) = store.snapshot(digest)? {
+    if let Some(snapshot) = store.snapshot(&artifact.extent().key())? {
         return Ok(snapshot);
     }
     let mut open = |blob: &Descriptor| -> io::Result<Box<dyn Read + Send>> {

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use crate::config::CONNECTIONS;
 use crate::manifest::Platform;
+use crate::packaging::{Request, Selection};
 use crate::pull::Policy;
 use crate::ui::ProgressMode;
 
@@ -88,6 +89,36 @@ impl From<PullPolicy> for Policy {
             PullPolicy::Newer => Self::Newer,
             PullPolicy::Never => Self::Never,
         }
+    }
+}
+
+/// Which of an artifact's files are wanted.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PartArgs {
+    /// Take only files that match, as `*Q4_K_M*` or `q4/*`; may be given several times
+    ///
+    /// Patterns are read as in a .gitignore: one without a slash is compared with names at any depth, one with a slash
+    /// with the whole path; `*` stops at a slash and `**` does not; one that matches a folder takes all that is in it.
+    #[arg(long, value_name = "GLOB")]
+    pub include: Vec<String>,
+    /// Leave out files that match; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    /// Take only what an inference server needs: the entry with its parts, the projector and the chat template, or what
+    /// a loader reads of a folder of safetensors
+    #[arg(long)]
+    pub entry_only: bool,
+    /// File or folder that is the entry, where several could be
+    #[arg(long, value_name = "PATH")]
+    pub entry: Option<String>,
+}
+
+impl PartArgs {
+    /// What is asked for; nothing where no option is given that leaves files out.
+    pub(super) fn request(&self) -> Result<Option<Request>, crate::packaging::Error> {
+        let files = Selection::new(self.include.clone(), self.exclude.clone())?;
+        let request = Request { files, entry_only: self.entry_only, entry: self.entry.clone() };
+        Ok(Some(request).filter(|request| request.entry_only || !request.files.is_everything()))
     }
 }
 

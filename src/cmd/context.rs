@@ -14,7 +14,7 @@ use super::{Error, Result};
 use crate::checkout::fetch_and_check_out;
 use crate::config::{self, Environment};
 use crate::engine::{self, Choice, Engine};
-use crate::pull::{self, Interrupt, Interrupter, Policy, Session};
+use crate::pull::{self, Interrupt, Interrupter, Part, Policy, Session};
 use crate::reference::Reference;
 use crate::registry::{Client, Credentials, Settings};
 use crate::store::{Snapshot, Store};
@@ -112,6 +112,7 @@ impl Context {
             progress: self.ui.progress(self.global.progress),
             settings: self.pull_settings(),
             platform: self.global.registry.platform.clone(),
+            part: Part::default(),
             interrupt: self.interrupt.clone(),
         })
     }
@@ -149,8 +150,8 @@ impl Context {
     }
 
     /// The snapshot of an artifact, pulled by us if need be.
-    pub(super) async fn snapshot(&self, reference: &Reference, policy: Policy) -> Result<Snapshot> {
-        let session = self.session()?;
+    pub(super) async fn snapshot(&self, reference: &Reference, policy: Policy, part: Part) -> Result<Snapshot> {
+        let session = Session { part, ..self.session()? };
         let artifact = session.find(reference, policy).await?;
         Ok(fetch_and_check_out(&session, reference, artifact).await?)
     }

@@ -47,6 +47,9 @@ pub enum Error {
     /// A variable or a configuration file.
     #[error(transparent)]
     Config(#[from] config::Error),
+    /// A file is wanted that may be in the rest of the artifact.
+    #[error("{0} was pulled in part")]
+    Part(String, #[source] packaging::Error),
     /// A reference.
     #[error(transparent)]
     Reference(#[from] reference::ParseError),
@@ -165,6 +168,7 @@ fn own_hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         Some(Error::Model(model::Error::Pull(error))) => return pull_hint(error),
         Some(Error::Model(model::Error::Store(error))) => return store_hint(error),
         Some(Error::Decision(error)) => return decision_hint(error),
+        Some(Error::Part(name, _)) => return Some(rest_hint(name)),
         Some(Error::Incomplete(name)) => return Some(format!("pull it again: artishim pull {name}")),
         _ => {}
     }
@@ -178,6 +182,10 @@ fn checkout_hint(error: &checkout::Error) -> Option<String> {
         checkout::Error::Store(error) => store_hint(error),
         checkout::Error::Stopped(_) => None,
     }
+}
+
+fn rest_hint(artifact: &str) -> String {
+    format!("artishim pull {artifact} fetches the rest")
 }
 
 fn pull_hint(error: &pull::Error) -> Option<String> {
@@ -206,13 +214,6 @@ fn decision_hint(error: &engine::decision::Error) -> Option<String> {
     Some(hint.to_owned())
 }
 
-fn checkout_hint(error: &checkout::Error) -> Option<String> {
-    match error {
-        checkout::Error::Packaging(error) => packaging_hint(error),
-        checkout::Error::Store(error) => store_hint(error),
-    }
-}
-
 fn deliver_hint(error: &deliver::Error) -> Option<String> {
     match error {
         deliver::Error::Pull(error) => pull_hint(error),
@@ -221,12 +222,12 @@ fn deliver_hint(error: &deliver::Error) -> Option<String> {
         deliver::Error::Engine(error) => engine_hint(error),
         deliver::Error::Decision(error) => decision_hint(error),
         deliver::Error::Packaging(error) => packaging_hint(error),
-        deliver::Error::Checkout(error) => checkout_hint(error),
         deliver::Error::Reference(_) => Some(String::from("expected REGISTRY/REPOSITORY[:TAG][@DIGEST]")),
         deliver::Error::Busy { container, .. } => {
             Some(format!("wait, or if nobody fills it any more remove the container {container}"))
         }
         deliver::Error::Covered { .. } => Some(String::from("choose another destination")),
+        deliver::Error::Part { artifact, .. } => Some(rest_hint(artifact)),
         deliver::Error::Accelerate(_) => Some(String::from("leave --accelerate out")),
         deliver::Error::Foreign { .. } => Some(String::from("choose another name")),
         _ => None,
@@ -317,6 +318,9 @@ fn packaging_hint(error: &packaging::Error) -> Option<String> {
         | packaging::Error::Larger { .. } => "have the artifact packed again by whoever made it",
         packaging::Error::CompressedFile { .. } => "have it packed again as a tar, or uncompressed",
         packaging::Error::Parent { .. } => "pull the other one by itself",
+        packaging::Error::NoEntry { .. } => "--entry PATH chooses one",
+        packaging::Error::Packed => "leave --entry-only out",
+        packaging::Error::Selection { .. } => "pull it again",
         _ => return None,
     };
     Some(hint.to_owned())

@@ -3,16 +3,20 @@
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{Context, Result};
-use crate::manifest::Manifest;
+use crate::manifest::{Descriptor, Manifest};
 use crate::media;
 use crate::packaging::{self, Packaging};
+use crate::pull;
 use crate::reference::Reference;
 use crate::store::{Entry, Store};
 use crate::ui;
 
 /// List the artifacts in the store, and those Podman 5.7 and newer keeps itself
+///
+/// Where a name stands for a part of an artifact, the size is that of the part, and the JSON has its patterns.
 #[derive(Args, Debug)]
 pub struct LsArgs {
     /// Print digests only
@@ -42,12 +46,15 @@ struct Line {
     size: u64,
     /// The packaging, empty for what is no model; `podman` for what podman keeps.
     kind: &'static str,
+    /// The files the name stands for, where they are not all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    selection: Option<Value>,
 }
 
 impl From<[String; 5]> for Line {
     fn from([repository, tag, digest, created_at, size]: [String; 5]) -> Self {
         let (created_at, size) = (rfc3339(&created_at), size.parse().unwrap_or(0));
-        Self { repository, tag, digest, created_at, size, kind: "podman" }
+        Self { repository, tag, digest, created_at, size, kind: "podman", selection: None }
     }
 }
 
@@ -82,7 +89,8 @@ pub(super) async fn run(context: &Context, args: &LsArgs) -> Result<()> {
 }
 
 fn row(line: Line, now: Timestamp) -> Vec<String> {
-    let (created, size) = (ui::ago(&line.created_at, now), ui::size(line.size));
+    let part = if line.selection.is_some() { " (part)" } else { "" };
+    let (created, size) = (ui::ago(&line.created_at, now), format!("{}{part}", ui::size(line.size)));
     vec![line.repository, line.tag, line.digest, created, size, line.kind.to_owned()]
 }
 
@@ -98,8 +106,11 @@ fn line(store: &Store, entry: &Entry) -> Line {
         digest: digest.hex().to_owned(),
         created_at: created.unwrap_or_default(),
         kind: manifest.as_ref().and_then(|manifest| kind(store, manifest)).map_or("", |kind| kind.as_str()),
-        size: manifest
-            .map_or(0, |manifest| manifest.layers.iter().map(|layer| layer.size).fold(0, u64::saturating_add)),
+        size: match part_size(store, entry) {
+            Some(size) => size,
+            None => manifest.map_or(0, |manifest| sum(&manifest.layers)),
+        },
+        selection: entry.selection().and_then(|text| serde_json::from_str(text).ok()),
     }
 }
 
@@ -108,4 +119,16 @@ fn kind(store: &Store, manifest: &Manifest) -> Option<Packaging> {
     let told = manifest.config.as_ref().filter(|_| packaging::is_told_by_config(manifest));
     let config = told.map(|config| store.read_blob(config)).transpose().ok()?;
     packaging::recognise(manifest, &config.unwrap_or_default()).ok()
+}
+
+/// The size of the files that a name stands for which does not stand for all.
+fn part_size(store: &Store, entry: &Entry) -> Option<u64> {
+    entry.selection()?;
+    let artifact = pull::load(store, entry).ok()??;
+    Some(sum(artifact.plan.blobs()))
+}
+
+/// The bytes of all blobs; a manifest may promise more than a number holds.
+fn sum<'a>(blobs: impl IntoIterator<Item = &'a Descriptor>) -> u64 {
+    blobs.into_iter().fold(0, |sum, blob| sum.saturating_add(blob.size))
 }

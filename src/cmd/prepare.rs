@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use super::{Context, Error, Result};
 use crate::config;
-use crate::deliver::accelerate::{Accelerate, PodmanPull};
+use crate::deliver::accelerate::{Accelerate, PodmanPull, Refusal};
 use crate::deliver::native::{self, RegistryFlags};
 use crate::deliver::{self, Preparation};
 use crate::engine::{self, Cache, Engine};
-use crate::pull::{Artifact, Policy, Session};
+use crate::pull::{Artifact, Part, Policy, Session};
 use crate::reference::Reference;
 
 /// Where an artifact is kept.
@@ -22,6 +22,14 @@ pub(super) enum Home {
 /// Podman's store for what podman can mount under the right names, else ours.
 pub(super) async fn home(context: &Context, session: &Session, reference: &Reference) -> Result<Home> {
     let Some(engine) = podman(context).await? else { return Ok(Home::Store) };
+    let is_part = matches!(session.part, Part::Asked(_));
+    if is_part && context.accelerate()? == Accelerate::Must {
+        return Err(deliver::Error::Accelerate(Refusal::Part(reference.to_string())).into());
+    }
+    if is_part || session.is_part(reference) {
+        session.progress.note(&format!("{reference}: kept in artishim's store, as podman would not hold a part of it"));
+        return Ok(Home::Store);
+    }
     let artifact = session.resolve(reference).await?;
     if artifact.plan.is_named_as_by_podman() {
         return Ok(Home::Podman(Box::new((engine, artifact))));
@@ -36,6 +44,8 @@ pub(super) async fn is_here(context: &Context, session: &Session, reference: &Re
         return Ok(true);
     }
     match podman(context).await? {
+        // It has all or nothing.
+        Some(_) if matches!(session.part, Part::Asked(_)) => Ok(false),
         Some(engine) => Ok(native::has(&engine, &reference.to_string()).await?),
         None => Ok(false),
     }

@@ -2,11 +2,11 @@
 
 use clap::Args;
 
-use super::args::PullPolicy;
+use super::args::{PartArgs, PullPolicy};
 use super::prepare::{self, Home};
-use super::{Context, Result};
+use super::{Context, Error, Result};
 use crate::checkout::fetch_and_check_out;
-use crate::pull::Policy;
+use crate::pull::{Part, Policy, Session};
 use crate::reference::Reference;
 
 /// Pull an artifact from a registry
@@ -18,6 +18,10 @@ use crate::reference::Reference;
 /// machine, under Podman's own lock; `podman artifact pull` finds them there and does the rest.
 /// ARTISHIM_ACCELERATE=true, or `accelerate = true` in the configuration file, does the same where it can, and
 /// elsewhere Podman pulls as without it.
+///
+/// With --include, --exclude and --entry-only a part of the artifact is pulled into artishim's store. The name then
+/// stands for this part, in all commands, until it is pulled without these options, which fetches the rest, or with
+/// others.
 #[derive(Args, Debug)]
 pub struct PullArgs {
     /// Artifact to pull
@@ -25,6 +29,8 @@ pub struct PullArgs {
     /// When to ask the registry
     #[arg(long, value_name = "WHEN", default_value = "always")]
     pub pull: PullPolicy,
+    #[command(flatten)]
+    pub part: PartArgs,
     /// Show nothing but errors
     #[arg(short, long)]
     pub quiet: bool,
@@ -33,7 +39,8 @@ pub struct PullArgs {
 pub(super) async fn run(context: &Context, args: PullArgs) -> Result<()> {
     let context = &context.quiet(args.quiet);
     let reference: Reference = args.reference.parse()?;
-    let session = context.session()?;
+    let part = part(&args.part)?;
+    let session = Session { part, ..context.session()? };
     let policy = Policy::from(args.pull);
     if matches!(policy, Policy::Missing | Policy::Never) && prepare::is_here(context, &session, &reference).await? {
         return Ok(());
@@ -54,4 +61,13 @@ pub(super) async fn run(context: &Context, args: PullArgs) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// What is asked for; all of it without options.
+fn part(args: &PartArgs) -> Result<Part> {
+    if args.entry.is_some() && !args.entry_only {
+        let text = "--entry says which file is the entry for --entry-only, which is missing";
+        return Err(Error::usage(text.to_owned()));
+    }
+    Ok(args.request()?.map_or(Part::Whole, Part::Asked))
 }

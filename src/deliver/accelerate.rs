@@ -63,6 +63,9 @@ pub enum Refusal {
     /// The layout.
     #[error(transparent)]
     Layout(#[from] store::Unfamiliar),
+    /// Podman keeps whole artifacts.
+    #[error("Podman cannot hold a part of an artifact, so artishim pulls {0} anyway")]
+    Part(String),
     /// Podman would choose, and not by our rules.
     #[error("{0} is an index, from which Podman chooses by itself")]
     Index(String),

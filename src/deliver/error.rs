@@ -23,6 +23,15 @@ pub enum Error {
         /// The volume.
         volume: String,
     },
+    /// A file is wanted that may be in the rest of the artifact.
+    #[error("{artifact} was pulled in part")]
+    Part {
+        /// The artifact, as it was asked for.
+        artifact: String,
+        /// What was not found in the part.
+        #[source]
+        source: mount::Error,
+    },
     /// Files would be copied to where another mount hides or redirects them.
     #[error("{path} lies below {mount}, where another mount of this container is, and cannot be copied there")]
     Covered {

@@ -11,7 +11,7 @@ use crate::checkout::fetch_and_check_out;
 use crate::engine::decision::{self, Decision, Delivery, ReferenceKind, Wanted, Wish};
 use crate::engine::{self, Cache, Engine, PathState};
 use crate::listing::File;
-use crate::mount::{ArtifactMount, DestinationState, EngineMount};
+use crate::mount::{self, ArtifactMount, DestinationState, EngineMount};
 use crate::packaging::Packaging;
 use crate::pull::{Artifact, Policy, Session};
 use crate::reference::Reference;
@@ -60,6 +60,15 @@ struct Job<'a> {
 impl Preparation<'_> {
     /// Finds out what `mount` becomes, and does all that must be done before the container is made.
     pub async fn prepare(&self, mount: &ArtifactMount) -> Result<Prepared> {
+        self.carry_out(mount).await.map_err(|error| match error {
+            Error::Mount(source @ mount::Error::NoMatch(_)) if self.selection(mount).is_some() => {
+                Error::Part { artifact: mount.source.clone(), source }
+            }
+            error => error,
+        })
+    }
+
+    async fn carry_out(&self, mount: &ArtifactMount) -> Result<Prepared> {
         if let Some(value) = self.kept_by_podman(mount).await? {
             return Ok(Prepared::Mounts(vec![value]));
         }
@@ -84,7 +93,8 @@ impl Preparation<'_> {
 
     /// The value of `mount` where podman has the artifact already; nothing of the image need be known for that.
     pub async fn kept_by_podman(&self, mount: &ArtifactMount) -> Result<Option<String>> {
-        if self.engine.mounts_artifacts() && matches!(self.wish, Wish(None | Some(Delivery::Native))) {
+        let is_native = self.engine.mounts_artifacts() && matches!(self.wish, Wish(None | Some(Delivery::Native)));
+        if is_native && self.selection(mount).is_none() {
             native::stored(self.engine, mount, self.policy).await
         } else {
             Ok(None)
@@ -96,6 +106,12 @@ impl Preparation<'_> {
         let stored = self.session.store.find(&mount.source).ok().and_then(|entry| entry.name);
         let text = stored.as_deref().unwrap_or(&mount.source);
         text.parse().map_err(Error::Reference)
+    }
+
+    /// The part that the artifact's name stands for in our store, which podman cannot hold.
+    fn selection(&self, mount: &ArtifactMount) -> Option<String> {
+        let entry = self.session.store.find(&mount.source).ok()?;
+        entry.selection().map(str::to_owned)
     }
 
     async fn sees_store(&self) -> Result<bool> {
@@ -115,7 +131,9 @@ impl Preparation<'_> {
         if !is_content || !may_be_volume || !self.engine.has_api() || self.sees_store().await? {
             return Ok(None);
         }
-        let Some(volume) = volume::find(self.engine, reference).await? else { return Ok(None) };
+        let Some(volume) = volume::find(self.engine, reference, self.selection(mount).as_deref()).await? else {
+            return Ok(None);
+        };
         let subpaths = self.engine.mounts_volume_subpaths().await?;
         if !subpaths && !is_whole(mount, state, volume.listing.files.len()) {
             return Ok(None);

@@ -1,7 +1,8 @@
 //! A named volume in the engine, filled once with an artifact's files through a container that never starts.
 //!
-//! The volume's name is the manifest's digest. The listing comes last in the tar: a volume without it, or with another
-//! digest in it, is half-filled by somebody who was interrupted, and is thrown away and filled anew; a volume that is
+//! The volume's name is the manifest's digest, or for a part of the artifact a digest of that and of the part
+//! ([`Extent::key`]). The listing comes last in the tar: a volume without it, or with one of another manifest or of
+//! another part in it, is half-filled by somebody who was interrupted, and is thrown away and filled anew; a volume that is
 //! not ours by its label is never touched. Whoever fills holds a file lock on his machine and, against all others, the
 //! fixed name of the loader container. A loader that bears our own mark while we hold the lock is left over from a
 //! killed process.
@@ -12,9 +13,8 @@ use std::time::{Duration, Instant};
 
 use super::archive::{Layout, archive};
 use super::{Error, Result, is_whole, lock};
-use crate::digest::Digest;
 use crate::engine::{Engine, LOADER_PATH};
-use crate::listing::{Listing, MARKER};
+use crate::listing::{Extent, Listing, MARKER};
 use crate::mount::{ArtifactMount, DestinationState, Dialect, EngineMount};
 use crate::pull::{Artifact, Session};
 use crate::reference::Reference;
@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// How often is looked whether he is done.
 const POLL: Duration = Duration::from_millis(300);
 
-/// A volume that holds all of an artifact.
+/// A volume that holds all of an artifact, or the part that was pulled.
 #[derive(Clone, Debug)]
 pub struct Volume {
     /// Its name in the engine.
@@ -67,9 +67,9 @@ impl Volume {
     }
 }
 
-/// The name of the volume of the artifact with this manifest.
-pub fn volume_name(digest: &Digest) -> String {
-    format!("artishim-{}", digest.file_name())
+/// The name of the volume for an extent.
+pub fn volume_name(extent: &Extent) -> String {
+    format!("artishim-{}", extent.key().file_name())
 }
 
 /// What a volume is filled with, and from where.
@@ -82,12 +82,14 @@ pub struct Source<'a> {
     pub artifact: &'a Artifact,
 }
 
-/// A volume of the engine that was filled with `reference` before, without asking any registry.
-pub async fn find(engine: &Engine, reference: &Reference) -> Result<Option<Volume>> {
+/// A volume of the engine that was filled with `reference`, or with the part of it that `selection` names, before,
+/// without asking any registry.
+pub async fn find(engine: &Engine, reference: &Reference, selection: Option<&str>) -> Result<Option<Volume>> {
     for volume in engine.list_volumes(&format!("{REFERENCE_LABEL}={reference}")).await? {
-        let Some(digest) = volume.labels.get(DIGEST_LABEL).and_then(|digest| digest.parse().ok()) else { continue };
-        let loader = Loader::new(engine, &volume.name, String::new(), reference, &digest);
-        if let Some(listing) = loader.look(&digest).await? {
+        let Some(manifest) = volume.labels.get(DIGEST_LABEL).and_then(|digest| digest.parse().ok()) else { continue };
+        let extent = Extent { manifest, selection: selection.map(str::to_owned) };
+        let loader = Loader::new(engine, &volume.name, String::new(), reference, extent);
+        if let Some(listing) = loader.look().await? {
             return Ok(Some(Volume { name: volume.name, listing }));
         }
     }
@@ -96,14 +98,14 @@ pub async fn find(engine: &Engine, reference: &Reference) -> Result<Option<Volum
 
 /// Makes sure the engine has a filled volume called `name` (or by the digest); `locks` is a directory for the turns.
 pub async fn fill(engine: &Engine, source: &Source<'_>, name: Option<&str>, locks: &Path) -> Result<Volume> {
-    let digest = &source.artifact.descriptor.digest;
-    let name = name.map_or_else(|| volume_name(digest), str::to_owned);
-    let mut loader = Loader::new(engine, &name, String::new(), source.reference, digest);
-    let listing = match loader.look(digest).await? {
+    let extent = source.artifact.extent();
+    let name = name.map_or_else(|| volume_name(&extent), str::to_owned);
+    let mut loader = Loader::new(engine, &name, String::new(), source.reference, extent.clone());
+    let listing = match loader.look().await? {
         Some(listing) => listing,
         None => {
             let turn = lock::Turn::new(locks, &format!("{}-{name}", engine.id)).wait().await?;
-            loader = Loader::new(engine, &name, turn.owner(), source.reference, digest);
+            loader = Loader::new(engine, &name, turn.owner(), source.reference, extent);
             loader.fill(source).await?
         }
     };
@@ -116,28 +118,29 @@ struct Loader<'a> {
     volume: &'a str,
     container: String,
     owner: String,
+    extent: Extent,
     labels: HashMap<String, String>,
 }
 
 impl<'a> Loader<'a> {
-    fn new(engine: &'a Engine, volume: &'a str, owner: String, reference: &Reference, digest: &Digest) -> Self {
+    fn new(engine: &'a Engine, volume: &'a str, owner: String, reference: &Reference, extent: Extent) -> Self {
         let labels = [
-            (DIGEST_LABEL, digest.to_string()),
+            (DIGEST_LABEL, extent.manifest.to_string()),
             (REFERENCE_LABEL, reference.to_string()),
             (FILLER_LABEL, owner.clone()),
         ];
         let labels = labels.map(|(key, value)| (key.to_owned(), value)).into();
-        Self { engine, volume, container: format!("{volume}-loader"), owner, labels }
+        Self { engine, volume, container: format!("{volume}-loader"), owner, extent, labels }
     }
 
     /// The listing of a volume that is filled already, read through a container of its own without any turn.
-    async fn look(&self, digest: &Digest) -> Result<Option<Listing>> {
+    async fn look(&self) -> Result<Option<Listing>> {
         if self.birth().await?.is_none() {
             return Ok(None);
         }
         let container = format!("{}{}", self.look_prefix(), unique());
         self.engine.create_loader(&container, self.volume, self.labels.clone()).await?;
-        let listing = self.marker(&container, digest).await;
+        let listing = self.marker(&container).await;
         self.engine.remove_container(&container).await?;
         listing
     }
@@ -147,12 +150,11 @@ impl<'a> Loader<'a> {
     }
 
     async fn fill(&self, source: &Source<'_>) -> Result<Listing> {
-        let digest = &source.artifact.descriptor.digest;
         loop {
             // Only a volume that was born for this attempt is certainly empty.
             let birth = unique();
             self.acquire(&birth).await?;
-            let filled = match self.marker(&self.container, digest).await {
+            let filled = match self.marker(&self.container).await {
                 Ok(None) if self.birth().await?.is_some_and(|found| found == birth) => {
                     self.upload(source).await.map(Some)
                 }
@@ -225,14 +227,14 @@ impl<'a> Loader<'a> {
         Ok(self.engine.remove_volume(self.volume).await?)
     }
 
-    async fn marker(&self, container: &str, digest: &Digest) -> Result<Option<Listing>> {
+    async fn marker(&self, container: &str) -> Result<Option<Listing>> {
         let bytes = match self.engine.read_file(container, &format!("{LOADER_PATH}/{MARKER}")).await {
             // The container was swept while we looked: then the volume was not filled either.
             Err(error) if error.is_missing() => None,
             read => read?,
         };
         let listing = bytes.and_then(|bytes| serde_json::from_slice::<Listing>(&bytes).ok());
-        Ok(listing.filter(|listing| listing.digest == *digest))
+        Ok(listing.filter(|listing| listing.extent() == self.extent))
     }
 }
 

@@ -136,7 +136,7 @@ impl Engine {
 pub struct Wanted {
     /// What the reference names.
     pub reference: ReferenceKind,
-    /// Whether podman would keep the names of all files: each layer has a plain title and none is a tar.
+    /// Whether podman would show the same files: each layer has a plain title, none is a tar, and all are wanted.
     pub podman_safe: bool,
     /// How many files.
     pub files: usize,
@@ -244,7 +244,7 @@ fn native_obstacle(engine: &EngineFacts, wanted: &Wanted) -> Option<String> {
     } else if !engine.mounts_artifacts {
         Some(format!("{} does not mount artifacts as podman 5.7 does", engine.name))
     } else if !wanted.podman_safe {
-        Some("podman would not keep the names of the artifact's files".to_owned())
+        Some("podman would show other files, or other names".to_owned())
     } else {
         None
     }
@@ -278,7 +278,7 @@ fn reason(delivery: Delivery, engine: &EngineFacts, wanted: &Wanted) -> String {
         Delivery::Native => format!("{name} mounts artifacts itself"),
         Delivery::Image => format!("the reference is an image, which {name} mounts itself"),
         Delivery::Bind if engine.mounts_artifacts && !wanted.podman_safe => {
-            "podman would not keep the names of the artifact's files, and it sees ours".to_owned()
+            "podman would show other files, or other names, and it sees ours".to_owned()
         }
         Delivery::Bind => format!("{name} sees our files"),
         Delivery::Volume => format!("{name} does not see our files"),

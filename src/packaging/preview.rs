@@ -10,7 +10,7 @@ use crate::manifest::Descriptor;
 
 use super::entry::{self, Known};
 use super::path::base_name;
-use super::{Content, Packaging, Piece, Plan};
+use super::{Content, Packaging, Piece, Plan, Selection};
 
 /// How many files are looked into; more without a name that tells are no model but a store of somebody's.
 const MAX_UNTOLD: usize = 32;
@@ -77,10 +77,11 @@ impl Plan {
     /// the names count.
     pub fn preview(&self, digest: &Digest, heads: &HashMap<Digest, Bytes>) -> Listing {
         let known: Vec<Known> = self.pieces.iter().filter_map(|piece| known(piece, heads)).collect();
-        let choice = entry::choose(&known, self.packaging);
+        let choice = entry::choose(&known, self.packaging, self.entry.as_deref());
         let files = known.into_iter().map(|file| File { path: file.path, size: file.size, blob: file.blob });
         Listing {
             digest: digest.clone(),
+            selection: self.selection.as_ref().map(Selection::to_text),
             packaging: self.packaging.to_string(),
             files: files.collect(),
             entry: choice.entry,

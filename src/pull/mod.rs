@@ -3,7 +3,7 @@
 //! A lease names every blob before it is looked for, so a sweep running beside us takes nothing we count on. Blobs are
 //! fetched several at once and each in several ranges at once, through the store's staged files, and are visible only
 //! when verified. The manifest is stored after its blobs and the name moves last: who finds a name finds everything
-//! below it.
+//! below it, or below the [`part`] it stands for.
 //!
 //! A blob's way: [`blob`] claims it in the store, [`download`] fetches it with the [`connections`] there are, range by
 //! range as [`work`] hands them out, as long as [`failures`] bears with the registry. [`stream`] sends the same
@@ -21,6 +21,7 @@ mod failures;
 mod interrupt;
 mod memory;
 mod opener;
+mod part;
 mod prefix;
 mod ramp;
 mod settings;
@@ -38,6 +39,7 @@ pub use self::arrivals::Arrivals;
 use self::connections::Connections;
 pub use self::error::{Error, Result};
 pub use self::interrupt::{Interrupt, Interrupter};
+pub use self::part::{Part, load};
 pub use self::settings::Settings;
 pub(crate) use self::stream::verified;
 use crate::cause::one_line;
@@ -47,7 +49,7 @@ use crate::packaging::{self, Plan};
 use crate::progress::Progress;
 use crate::reference::Reference;
 use crate::registry::Client;
-use crate::store::{Entry, Lease, Store};
+use crate::store::{Lease, Store};
 
 /// A blob that one request brings; those go first.
 const SMALL: u64 = 1024 * 1024;
@@ -83,6 +85,8 @@ pub struct Session {
     pub settings: Settings,
     /// Which child of an index is wanted.
     pub platform: Option<Platform>,
+    /// Which files are wanted.
+    pub part: Part,
     /// The user's wish to stop.
     pub interrupt: Interrupt,
 }
@@ -98,9 +102,9 @@ pub struct Artifact {
     pub manifest: Manifest,
     /// The config's bytes; empty where there is none.
     pub config: Bytes,
-    /// Its packaging and files.
+    /// Its packaging and those of its files that are wanted.
     pub plan: Plan,
-    /// Whether all of its blobs were in the store when it was looked up.
+    /// Whether all blobs of these files were in the store when it was looked up.
     pub is_stored: bool,
     /// Whether the reference is an index's, from which it was chosen.
     pub is_child: bool,
@@ -132,16 +136,7 @@ impl Session {
         }
     }
 
-    /// The artifact as the store has it, if every blob is there.
-    pub fn stored(&self, reference: &Reference) -> Result<Option<Artifact>> {
-        match self.store.find(&reference.to_string()) {
-            Ok(entry) => load(&self.store, &entry),
-            Err(crate::store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// The same where the registry can be asked instead: what is damaged is pulled again.
+    /// [`Session::stored`] where the registry can be asked instead: what is damaged is pulled again.
     pub fn healthy(&self, reference: &Reference) -> Option<Artifact> {
         self.stored(reference).unwrap_or_else(|error| {
             tracing::warn!(%reference, %error, "the stored artifact is of no use");
@@ -158,7 +153,8 @@ impl Session {
             None => Bytes::new(),
         };
         let plan = packaging::plan(&manifest, &config)?;
-        Ok(Artifact { descriptor, bytes, manifest, config, plan, is_stored: false, is_child })
+        let artifact = Artifact { descriptor, bytes, manifest, config, plan, is_stored: false, is_child };
+        self.narrow(reference, artifact).await
     }
 
     /// Fetches what the store does not have of an artifact that was found, and names it `reference`.
@@ -179,7 +175,7 @@ impl Session {
     ) -> Result<Arc<Lease>> {
         let lease = self.prepare(artifact).await?;
         artifact.manifest.config.iter().for_each(|config| arrivals.here(&config.digest));
-        let blobs = artifact.manifest.blobs().into_iter();
+        let blobs = artifact.blobs().into_iter();
         let blobs = blobs.filter(|blob| Some(*blob) != artifact.manifest.config.as_ref()).cloned().collect();
         self.fetch_blobs(reference, artifact, blobs, &lease, arrivals).await?;
         Ok(lease)
@@ -189,7 +185,7 @@ impl Session {
     async fn prepare(&self, artifact: &Artifact) -> Result<Arc<Lease>> {
         let (store, config) = (self.store.clone(), artifact.config.clone());
         let described = artifact.manifest.config.as_ref().map(|config| config.digest.clone());
-        let blobs = artifact.manifest.blobs().into_iter().chain([&artifact.descriptor]);
+        let blobs = artifact.blobs().into_iter().chain([&artifact.descriptor]);
         let digests: Vec<Digest> = blobs.map(|blob| blob.digest.clone()).collect();
         blocking(move || {
             let lease = store.lease(&digests)?;
@@ -313,22 +309,4 @@ async fn join(tasks: &mut JoinSet<Result<()>>) -> Result<()> {
         finished.map_err(Error::Stopped)??;
     }
     Ok(())
-}
-
-/// Loads an artifact from the store; `None` when one of its blobs is not there.
-pub fn load(store: &Store, entry: &Entry) -> Result<Option<Artifact>> {
-    let (bytes, manifest) = store.manifest(&entry.descriptor.digest)?;
-    for blob in manifest.blobs() {
-        if !store.has_blob(blob)? {
-            return Ok(None);
-        }
-    }
-    let config = match &manifest.config {
-        Some(config) if config.size <= manifest::MAX_BYTES => store.read_blob(config)?,
-        _ => Vec::new(),
-    };
-    let plan = packaging::plan(&manifest, &config)?;
-    let descriptor = entry.descriptor.clone();
-    let (bytes, config) = (bytes.into(), config.into());
-    Ok(Some(Artifact { descriptor, bytes, manifest, config, plan, is_stored: true, is_child: false }))
 }

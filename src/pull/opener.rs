@@ -166,6 +166,7 @@ mod tests {
                 progress: Arc::clone(&planned) as Arc<dyn Progress>,
                 settings: Settings { connections, ..Settings::default() },
                 platform: None,
+                part: crate::pull::Part::default(),
                 interrupt: Interrupter::new().1,
             };
             let reference = format!("{}/acme/model:1", registry.host()).parse().unwrap();

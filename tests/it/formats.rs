@@ -113,6 +113,7 @@ async fn a_modelkit_is_streamed_with_its_kitfile() {
         progress: Arc::new(Silent),
         settings: Settings::default(),
         platform: None,
+        part: artishim::pull::Part::default(),
         interrupt,
     };
     let artifact = session.resolve(&reference).await.unwrap();

@@ -11,6 +11,7 @@ mod formats;
 mod inspect;
 mod layers;
 mod man;
+mod parts;
 mod prefix;
 mod pull;
 mod unpacking;

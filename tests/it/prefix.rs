@@ -19,6 +19,7 @@ fn session(home: &Home) -> Session {
         progress: Arc::new(Silent),
         settings: Settings { pause: std::time::Duration::from_millis(1), ..Settings::default() },
         platform: None,
+        part: artishim::pull::Part::default(),
         interrupt: Interrupter::new().1,
     }
 }

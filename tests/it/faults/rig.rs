@@ -10,7 +10,7 @@ use artishim::cause::one_line;
 use artishim::digest::Digest;
 use artishim::manifest::Descriptor;
 use artishim::progress::Progress;
-use artishim::pull::{Interrupter, Policy, Session, Settings};
+use artishim::pull::{Interrupter, Part, Policy, Session, Settings};
 use artishim::reference::Reference;
 use artishim::registry::{self, Client, Credentials};
 use artishim::store::Store;
@@ -115,6 +115,7 @@ impl Rig {
             progress: Arc::clone(&self.watcher) as Arc<dyn Progress>,
             settings,
             platform: None,
+            part: Part::default(),
             interrupt: Interrupter::new().1,
         };
         let pulled = session.pull(&self.reference, Policy::Always).await;
