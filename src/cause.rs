@@ -15,7 +15,7 @@ pub fn one_line(error: &dyn Error) -> String {
         }
         cause = error.source();
     }
-    line.replace('\n', " ")
+    line.replace(char::is_control, " ")
 }
 
 #[cfg(test)]
@@ -28,7 +28,7 @@ mod tests {
 
     #[test]
     fn causes_follow_their_effect_in_one_line() {
-        let error = Outer(std::io::Error::other("two\nlines"));
-        assert_eq!(one_line(&error), "cannot read it: two lines");
+        let error = Outer(std::io::Error::other("two\nlines, \u{1b}[2Jgone"));
+        assert_eq!(one_line(&error), "cannot read it: two lines,  [2Jgone");
     }
 }
