@@ -8,6 +8,8 @@ use super::Error;
 
 /// What Linux, macOS and Windows all take for one component.
 const MAX_COMPONENT_BYTES: usize = 255;
+/// As much of a refused path as an error's line has room for.
+const MAX_SHOWN_CHARACTERS: usize = 1000;
 /// Linux's PATH_MAX, less room for the folder it is joined to.
 pub(super) const MAX_PATH_BYTES: usize = 3072;
 /// The most bytes of all paths together, those of folders among them: 160 for each of as many files as may be.
@@ -20,7 +22,7 @@ pub(super) const MAX_NAME_BYTES: usize = 32 * 1024 * 1024;
 pub(super) fn sanitise(raw: &str) -> Result<String, Error> {
     let path = trim(raw);
     match broken_rule(path) {
-        Some(reason) => Err(Error::Path { path: raw.to_owned(), reason }),
+        Some(reason) => Err(Error::Path { path: raw.chars().take(MAX_SHOWN_CHARACTERS).collect(), reason }),
         None => Ok(path.to_owned()),
     }
 }
