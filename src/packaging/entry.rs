@@ -19,7 +19,8 @@ const BESIDE: [&str; 5] = ["mmproj", "adapter", "lora", "draft", "imatrix"];
 /// Files that are a whole model.
 const SINGLE: [&str; 3] = [".safetensors", ".dduf", ".onnx"];
 /// Jinja templates by name. `chat_template` alone may be Ollama's Go template, RamaLama puts its translation beside it.
-const TEMPLATES: [&str; 3] = ["chat_template.jinja", "template.jinja", "chat_template_converted"];
+/// `chat_template.json` is transformers' wrapping of one.
+const TEMPLATES: [&str; 4] = ["chat_template.jinja", "template.jinja", "chat_template.json", "chat_template_converted"];
 
 /// A laid-out file with what was seen of it as it went by.
 pub(super) struct Known {
