@@ -40,6 +40,11 @@ impl Home {
         Self { directory: TempDir::new().unwrap() }
     }
 
+    /// The same inside a directory that is watched.
+    pub fn new_in(parent: &Path) -> Self {
+        Self { directory: TempDir::new_in(parent).unwrap() }
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }

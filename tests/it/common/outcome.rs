@@ -3,7 +3,7 @@
 use std::process::Output;
 
 /// What a run of the program printed, and its status.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     pub stdout: String,
     pub stderr: String,
