@@ -91,21 +91,32 @@ fn layer(host: &str, repository: &str, media_type: &str, bytes: &[u8], annotatio
 
 fn push_blob(host: &str, repository: &str, bytes: &[u8]) -> Digest {
     let digest = Digest::sha256(bytes);
-    let answer = request(host, "POST", &format!("/v2/{repository}/blobs/uploads/"), None, &[]);
-    let location = header(&answer, "location").expect("the registry names an upload");
-    let path = location.split_once(host).map_or(location.as_str(), |(_, path)| path);
-    let separator = if path.contains('?') { '&' } else { '?' };
-    let answer = request(host, "PUT", &format!("{path}{separator}digest={digest}"), None, bytes);
-    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    put_blob(host, repository, &digest.to_string(), bytes).unwrap();
     digest
 }
 
 fn push_manifest(host: &str, repository: &str, manifest: &Value) -> String {
     let kind = manifest["mediaType"].as_str().unwrap();
-    let path = format!("/v2/{repository}/manifests/1");
-    let answer = request(host, "PUT", &path, Some(kind), manifest.to_string().as_bytes());
-    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    put_manifest(host, repository, "1", kind, manifest.to_string().as_bytes()).unwrap();
     format!("{host}/{repository}:1")
+}
+
+/// Uploads a blob; the error is the registry's answer.
+pub fn put_blob(host: &str, repository: &str, digest: &str, bytes: &[u8]) -> Result<(), String> {
+    let answer = request(host, "POST", &format!("/v2/{repository}/blobs/uploads/"), None, &[]);
+    let location = header(&answer, "location").ok_or_else(|| answer.clone())?;
+    let path = location.split_once(host).map_or(location.as_str(), |(_, path)| path);
+    let separator = if path.contains('?') { '&' } else { '?' };
+    created(request(host, "PUT", &format!("{path}{separator}digest={digest}"), None, bytes))
+}
+
+/// Uploads a manifest after what it names; the error is the registry's answer.
+pub fn put_manifest(host: &str, repository: &str, version: &str, kind: &str, json: &[u8]) -> Result<(), String> {
+    created(request(host, "PUT", &format!("/v2/{repository}/manifests/{version}"), Some(kind), json))
+}
+
+fn created(answer: String) -> Result<(), String> {
+    if answer.starts_with("HTTP/1.1 201") { Ok(()) } else { Err(answer) }
 }
 
 fn request(host: &str, method: &str, path: &str, media_type: Option<&str>, body: &[u8]) -> String {

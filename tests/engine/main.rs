@@ -8,9 +8,14 @@ mod accelerate;
 mod artifacts;
 #[path = "../it/common/registry/mod.rs"]
 mod faulty_registry;
+mod fixtures;
+#[path = "../it/packagings/mod.rs"]
+mod packagings;
 #[path = "../it/common/outcome.rs"]
 mod program;
 mod scenarios;
+#[path = "../it/fixtures/snapshot.rs"]
+mod snapshot;
 mod stores;
 mod testbed;
 

@@ -31,7 +31,7 @@ impl Drop for Mounted {
     }
 }
 
-fn artishim(store: &Path, arguments: &[&str]) -> Outcome {
+pub fn artishim(store: &Path, arguments: &[&str]) -> Outcome {
     let mut command = Command::new(env!("CARGO_BIN_EXE_artishim"));
     command.args(["--engine", "none", "--store"]).arg(store).args(arguments);
     outcome(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
