@@ -99,6 +99,18 @@ fn is_tar(block: &[u8]) -> bool {
     block.get(257..262) == Some(b"ustar") || block.get(..BLOCK).is_some_and(|zeros| zeros.iter().all(|byte| *byte == 0))
 }
 
+/// Whether the first member of a tar is the folder `name`, as far as the peeked bytes tell.
+pub(super) fn begins_with_folder(format: Format, peeked: &Peeked, name: &str) -> bool {
+    let start = peeked.get_ref().0.get_ref().as_slice();
+    let Ok(tar) = decoder(format, start) else { return false };
+    let mut tar = tar::Archive::new(tar.take(MAX_HEADER_BYTES));
+    let first = tar.entries().ok().and_then(|mut members| members.next());
+    first.and_then(Result::ok).is_some_and(|member| {
+        let path = member.path_bytes();
+        member.header().entry_type().is_dir() && path.strip_suffix(b"/").unwrap_or(&path) == name.as_bytes()
+    })
+}
+
 /// Takes the members one by one, in the order of the tar.
 pub(super) type Visit<'a> = &'a mut dyn FnMut(&mut Member<'_>) -> Result<(), Error>;
 

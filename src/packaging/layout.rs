@@ -52,7 +52,11 @@ pub(super) fn lay_out_piece(piece: &Piece, open: Open<'_>, output: &mut Output<'
         Content::Archive { path, naming } => (path, *naming),
         Content::ImageLayer => (&None, Naming::Own),
     };
-    let (format, mut blob) = archive::peek(blob).reading(&piece.blob)?;
+    let (mut format, mut blob) = archive::peek(blob).reading(&piece.blob)?;
+    let begins_with = |folder: &str| archive::begins_with_folder(format, &blob, folder);
+    if naming == Naming::Folder && !path.as_deref().is_some_and(begins_with) {
+        format = Format::Other;
+    }
     let mut account = Account::of_archive(piece, format);
     if format == Format::Other {
         // The type promised a tar; `oras push` promises one for every file.
@@ -124,7 +128,7 @@ impl<'a> Names<'a> {
             (Naming::WithoutModels, _) => own.strip_prefix("models/").unwrap_or(own).to_owned(),
             (Naming::Annotated, Some(annotated)) => self.place_beside(own, annotated),
             (Naming::Below, Some(annotated)) => path::join(path::parent(annotated), own),
-            (Naming::Annotated | Naming::Below | Naming::Own, _) => own.to_owned(),
+            (Naming::Annotated | Naming::Below | Naming::Folder | Naming::Own, _) => own.to_owned(),
         }
     }
 

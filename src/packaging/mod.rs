@@ -159,6 +159,9 @@ pub enum Naming {
     Annotated,
     /// As the tar says, below the folder of the annotated path: KitOps before its Kitfiles had digests.
     Below,
+    /// As the tar says, if it begins with the folder of the annotated path; it is one file otherwise. oras-py says of a
+    /// folder no more than the type, which others give to files.
+    Folder,
     /// As the tar says, less a leading `models/`: OLOT lists a modelcar's layers again as a ModelPack.
     WithoutModels,
 }
@@ -288,7 +291,7 @@ pub fn plan(manifest: &Manifest, config: &[u8]) -> Result<Plan, Error> {
         // A blob listed twice at one place is one file; a layer of an image counts as often as it is listed.
         let place = match &piece.content {
             Content::File { path } => Some(path.clone()),
-            Content::Archive { path, naming: Naming::Annotated | Naming::Below } => path.clone(),
+            Content::Archive { path, naming: Naming::Annotated | Naming::Below | Naming::Folder } => path.clone(),
             Content::Archive { naming: Naming::Own | Naming::WithoutModels, .. } => None,
             Content::ImageLayer => {
                 pieces.push(piece);

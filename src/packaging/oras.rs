@@ -1,7 +1,8 @@
 //! Files with titles, as `oras push`, `podman artifact add`, omlmd and many others make them: the last resort.
 //!
 //! A layer is a file, whatever its type says: `oras push` gives plain files the type of a tar. It is a folder where
-//! the producer says so: by ORAS' annotation, by OLOT's, or by a type and a title that both end as a compressed tar.
+//! the producer says so: by ORAS' annotation, by OLOT's, by a type and a title that both end as a compressed tar, or by
+//! such a type and the folder that the tar begins with, which is all that oras-py says (oras/provider.py, `push`).
 
 use crate::manifest::{Descriptor, Manifest};
 use crate::media;
@@ -19,22 +20,26 @@ pub(super) fn pieces(manifest: &Manifest, _config: &[u8]) -> Result<Vec<Piece>, 
 }
 
 fn piece(layer: &Descriptor) -> Result<Piece, Error> {
-    if layer.annotation(media::ORAS_UNPACK) == Some("true") || is_compressed_tar(layer) {
+    let by_title = name::title(layer).filter(|_| is_compressed_tar(layer.kind())).map(is_tar_name);
+    if layer.annotation(media::ORAS_UNPACK) == Some("true") || by_title == Some(true) {
         return name::archive(layer, Naming::Own);
     }
     if let Some(name) = layer.annotation(media::OLOT_NAME) {
         let naming = if name.starts_with("models/") { Naming::Own } else { Naming::WithoutModels };
         return Ok(Piece { promise: promise::olot(layer), ..name::archive(layer, naming)? });
     }
+    if by_title == Some(false) {
+        return name::archive(layer, Naming::Folder);
+    }
     // podman's name for a file without a title.
     let path = name::annotated(layer)?.unwrap_or_else(|| layer.digest.file_name());
     Ok(name::file(layer, path, None))
 }
 
-fn is_compressed_tar(layer: &Descriptor) -> bool {
-    let kind = layer.kind();
-    let by_type = (kind.starts_with(media::OCI_LAYER_TAR) && kind.len() > media::OCI_LAYER_TAR.len())
-        || (kind.starts_with(media::DOCKER_LAYER) && kind.len() > media::DOCKER_LAYER.len());
-    let by_title = |title: &str| [".tar", ".tar.gz", ".tgz", ".tar.zst"].iter().any(|end| title.ends_with(end));
-    by_type && name::title(layer).is_some_and(by_title)
+fn is_compressed_tar(kind: &str) -> bool {
+    [media::OCI_LAYER_TAR, media::DOCKER_LAYER].iter().any(|tar| kind.starts_with(tar) && kind.len() > tar.len())
+}
+
+fn is_tar_name(title: &str) -> bool {
+    [".tar", ".tar.gz", ".tgz", ".tar.zst"].iter().any(|end| title.ends_with(end))
 }

@@ -57,6 +57,21 @@ fn compressed_tars_are_unpacked_only_where_type_and_title_agree() {
 }
 
 #[test]
+fn a_compressed_tar_that_begins_with_the_folder_of_its_title_is_that_folder() {
+    let (folder, file) = (In::Folder("data/"), In::File("data/a", b"x"));
+    let packed = gzip(&tar(&[folder, file]));
+    for (title, path) in [("data", "data/a"), ("other", "other"), ("dat", "dat")] {
+        let (sink, _) = layer(None, GZIP_LAYER, &[(media::TITLE, title)], &packed).files();
+        assert_eq!(sink.paths(), [path]);
+    }
+    for members in [[In::File("data/a", b"x"), In::Folder("data/")], [In::File("data", b"x"), In::Folder("x/")]] {
+        let packed = gzip(&tar(&members));
+        let (sink, _) = layer(None, GZIP_LAYER, &[(media::TITLE, "data")], &packed).files();
+        assert_eq!(sink.content("data"), packed);
+    }
+}
+
+#[test]
 fn a_promised_tar_that_is_none_is_a_file() {
     let (gzipped, zstandard) = (gzip(b"just text"), zstd(b"just text"));
     for bytes in [&b"short"[..], &[7; 2000], &gzipped, &zstandard] {
