@@ -153,19 +153,21 @@ fn at(files: &[&Known], path: &str) -> Option<String> {
 }
 
 fn by_content(files: &[&Known]) -> Option<String> {
-    let ggufs = ggufs(files);
-    match ggufs.as_slice() {
-        [] => folder(files).or_else(|| single(files)),
+    let ggufs = files.iter().filter(|file| file.is_gguf() && file.role.is_none()).map(|file| file.path.as_str());
+    let (beside, models): (Vec<&str>, Vec<&str>) = ggufs.partition(|path| is_beside(path));
+    if models.is_empty() {
+        // With nothing else there, even a file of such a name is the model.
+        return folder(files).or_else(|| single(files)).or_else(|| gguf(&beside));
+    }
+    gguf(&models)
+}
+
+/// The only one, or part 1 of all parts.
+fn gguf(paths: &[&str]) -> Option<String> {
+    match paths {
         [one] if Shard::parse(one).is_none_or(|shard| shard.count == 1) => Some((*one).to_owned()),
         several => complete_shards(several),
     }
-}
-
-/// The GGUF files that are models; where names leave none, those whose media type does not say otherwise.
-fn ggufs<'a>(files: &[&'a Known]) -> Vec<&'a str> {
-    let paths = || files.iter().filter(|file| file.is_gguf() && file.role.is_none()).map(|file| file.path.as_str());
-    let models: Vec<&str> = paths().filter(|path| !is_beside(path)).collect();
-    if models.is_empty() { paths().collect() } else { models }
 }
 
 /// Whether the name is that of a file that goes with a model.
@@ -287,12 +289,14 @@ mod tests {
 
     #[test]
     fn the_entry_is_chosen_in_the_order_of_the_rules() {
-        let cases: [(&[&str], Option<&str>); 22] = [
+        let cases: [(&[&str], Option<&str>); 24] = [
             (&["model.gguf", "LICENSE"], Some("model.gguf")),
             (&["bare", "LICENSE"], Some("bare")),
             (&["mmproj-F16.gguf", "gemma.gguf"], Some("gemma.gguf")),
             (&["Some-LoRA.gguf", "x-imatrix.gguf", "draft.gguf", "gemma.gguf"], Some("gemma.gguf")),
             (&["explorara.gguf"], Some("explorara.gguf")),
+            (&["explorara.gguf", "config.json"], Some("explorara.gguf")),
+            (&["mmproj.gguf", "config.json", "model.safetensors"], Some(".")),
             (&["a.gguf", "b.gguf"], None),
             (&["m-00002-of-00002.gguf", "m-00001-of-00002.gguf"], Some("m-00001-of-00002.gguf")),
             (&["q4/m-00001-of-00001.gguf"], Some("q4/m-00001-of-00001.gguf")),
