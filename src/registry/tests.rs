@@ -80,7 +80,7 @@ fn a_manifest_comes_by_tag_and_by_digest_over_plain_http_on_loopback() {
 fn every_kind_of_manifest_is_accepted() {
     let (registry, reference) = registry();
     for media_type in media::MANIFESTS {
-        registry.push_manifest("acme/llama", "8b", &format!(r#"{{"mediaType":"{media_type}"}}"#));
+        registry.push_manifest("acme/llama", "8b", format!(r#"{{"mediaType":"{media_type}"}}"#));
         assert_eq!(block_on(client().manifest(&reference)).unwrap().media_type, media_type);
     }
 }
@@ -108,7 +108,7 @@ fn wrong_manifests_are_refused() {
     registry.fault(Fault::once("manifests", What::WrongByte(3)));
     let error = block_on(client().manifest(&reference)).unwrap_err();
     assert!(matches!(error, Error::Manifest { .. }), "the registry's own digest disagrees: {error:?}");
-    registry.push_manifest("acme/llama", "8b", &" ".repeat(manifest::MAX_BYTES as usize + 1));
+    registry.push_manifest("acme/llama", "8b", " ".repeat(manifest::MAX_BYTES as usize + 1));
     let error = block_on(client().manifest(&reference)).unwrap_err();
     assert!(matches!(error, Error::TooLarge { .. }), "{error:?}");
 }

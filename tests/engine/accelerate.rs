@@ -317,7 +317,7 @@ fn index_is_left_to_podman() {
     let child = json!({"mediaType": kind, "digest": digest, "size": manifest.len(), "platform": platform});
     let kind = "application/vnd.oci.image.index.v1+json";
     let index = json!({"schemaVersion": 2, "mediaType": kind, "manifests": [child]});
-    served.push_manifest(&repository, "1", &index.to_string());
+    served.push_manifest(&repository, "1", index.to_string());
     let reference = format!("{}/{repository}:1", served.host());
     let refused = podman.artishim(&["--accelerate", "pull", "--quiet", &reference]);
     let expected = format!("{reference} is an index, from which Podman chooses by itself");

@@ -6,11 +6,14 @@
 
 mod accelerate;
 mod artifacts;
+mod consumers;
 #[path = "../it/common/registry/mod.rs"]
 mod faulty_registry;
 mod fixtures;
 #[path = "../it/packagings/mod.rs"]
+#[allow(unused_imports, reason = "the hostile ones are for the other tests")]
 mod packagings;
+mod producers;
 #[path = "../it/common/outcome.rs"]
 mod program;
 mod scenarios;
@@ -18,6 +21,7 @@ mod scenarios;
 mod snapshot;
 mod stores;
 mod testbed;
+mod workshop;
 
 /// Makes a test of what must hold on every engine, and of each scenario named besides, for one engine.
 macro_rules! engine {

@@ -258,7 +258,7 @@ pub fn model(length: usize) -> Vec<u8> {
 pub fn served_model(length: usize) -> (String, Registry) {
     let served = Registry::start();
     let repository = artifacts::repository("served");
-    served.push_manifest(&repository, "1", &served_manifest(&served, length));
+    served.push_manifest(&repository, "1", served_manifest(&served, length));
     (format!("{}/{repository}:1", served.host()), served)
 }
 

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::program::Outcome;
 
-const STATE: &str = "/run/artishim-testbed";
+pub const STATE: &str = "/run/artishim-testbed";
 pub const WORK: &str = "/var/lib/artishim-testbed/work";
 pub const IMAGE: &str = "localhost/artishim-test/base:1";
 

@@ -51,7 +51,7 @@ fn index_with_several_children() {
     let children = ["a", "b"].map(|name| {
         let model = layer(&registry, "application/octet-stream", name.as_bytes(), &json!({}));
         let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "artifactType": MODELPACK, "layers": [model]});
-        let digest = registry.push_manifest("acme/index", name, &manifest.to_string());
+        let digest = registry.push_manifest("acme/index", name, manifest.to_string());
         json!({"mediaType": MANIFEST, "digest": digest, "size": manifest.to_string().len(), "artifactType": MODELPACK})
     });
     let kind = "application/vnd.oci.image.index.v1+json";
@@ -88,7 +88,7 @@ fn indexes_in_indexes_in_indexes() {
 fn index_whose_model_is_told_by_its_own_manifest_only() {
     let (home, registry) = (Home::new(), Registry::start());
     let reference = nested(&registry, 0);
-    let model = registry.push_manifest("acme/nested", "model", &registry_manifest(&registry));
+    let model = registry.push_manifest("acme/nested", "model", registry_manifest(&registry));
     let image = json!({"schemaVersion": 2, "mediaType": MANIFEST, "layers": []}).to_string();
     let platform = json!({"os": "linux", "architecture": "amd64"});
     let child = |digest: &str, platform: Option<&serde_json::Value>| {
@@ -98,7 +98,7 @@ fn index_whose_model_is_told_by_its_own_manifest_only() {
     };
     let image = registry.push_manifest("acme/nested", "image", &image);
     let index = json!({"schemaVersion": 2, "manifests": [child(&image, Some(&platform)), child(&model, None)]});
-    registry.push_manifest("acme/nested", "1", &index.to_string());
+    registry.push_manifest("acme/nested", "1", index.to_string());
     home.artishim(&["--platform", "linux/amd64", "pull", "--quiet", &reference]).success();
     assert_says(&home.artishim(&["path", &reference]).success(), &["m.gguf"]);
 }

@@ -118,7 +118,7 @@ pub fn layer(registry: &Registry, media_type: &str, content: &[u8], annotations:
 
 /// Pushes a manifest as `name:1`.
 pub fn push(registry: &Registry, name: &str, manifest: &Value) -> String {
-    registry.push_manifest(name, "1", &manifest.to_string());
+    registry.push_manifest(name, "1", manifest.to_string());
     format!("{}/{name}:1", registry.host())
 }
 

@@ -2,6 +2,11 @@
 
 use super::bytes::digest;
 
+/// Name, digest and size.
+type Named = (String, String, u64);
+/// A tag or digest, and a manifest's bytes.
+type Versioned = (String, Vec<u8>);
+
 /// The manifest type that most producers write.
 pub const OCI: &str = "application/vnd.oci.image.manifest.v1+json";
 /// The tag every artifact is pushed with.
@@ -126,17 +131,17 @@ impl Artifact {
     }
 
     /// The version and the bytes of each manifest, names resolved.
-    fn manifests(&self) -> Vec<(String, Vec<u8>)> {
+    fn manifests(&self) -> Vec<Versioned> {
         self.resolve().1
     }
 
     /// Name, digest and size of everything that can be named.
-    fn names(&self) -> Vec<(String, String, u64)> {
+    fn names(&self) -> Vec<Named> {
         self.resolve().0
     }
 
-    fn resolve(&self) -> (Vec<(String, String, u64)>, Vec<(String, Vec<u8>)>) {
-        let mut names: Vec<(String, String, u64)> =
+    fn resolve(&self) -> (Vec<Named>, Vec<Versioned>) {
+        let mut names: Vec<Named> =
             self.blobs.iter().map(|blob| (blob.name.clone(), blob.digest.clone(), blob.size)).collect();
         let mut manifests = Vec::new();
         for document in &self.documents {
@@ -156,7 +161,7 @@ impl Artifact {
     }
 }
 
-fn resolve(json: &[u8], names: &[(String, String, u64)]) -> Vec<u8> {
+fn resolve(json: &[u8], names: &[Named]) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(json) else { return json.to_owned() };
     let described = |text: String, (name, digest, size): &(String, String, u64)| {
         text.replace(&format!(r#""@{name}""#), &format!(r#""{digest}","size":{size}"#))
