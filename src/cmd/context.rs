@@ -16,7 +16,7 @@ use crate::config::{self, Environment};
 use crate::engine::{self, Choice, Engine};
 use crate::pull::{self, Interrupt, Interrupter, Part, Policy, Session};
 use crate::reference::Reference;
-use crate::registry::{Client, Credentials, Settings};
+use crate::registry::{Client, Credentials, Settings, Waiting};
 use crate::store::{Snapshot, Store};
 use crate::ui::{self, ProgressMode, Ui};
 
@@ -97,7 +97,10 @@ impl Context {
         let required = registry.authfile.clone().or_else(|| self.environment.authfile());
         let credentials = Credentials { explicit, required_file: required, files: self.environment.credential_files() };
         let user_agent = concat!("artishim/", env!("CARGO_PKG_VERSION")).to_owned();
-        Ok(Client::new(Settings { credentials, tls_verify: registry.tls_verify, user_agent })?)
+        let ui = self.ui.clone();
+        let waiting = Waiting::new(move |text| ui.note(text));
+        let tls_verify = registry.tls_verify;
+        Ok(Client::new(Settings { credentials, tls_verify, user_agent, waiting, ..Settings::default() })?)
     }
 
     /// `--creds`.

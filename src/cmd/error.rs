@@ -236,6 +236,7 @@ fn deliver_hint(error: &deliver::Error) -> Option<String> {
 
 fn registry_hint(error: &registry::Error) -> Option<String> {
     let hint = match error {
+        registry::Error::Exhausted { source, .. } => return registry_hint(source),
         registry::Error::Unreachable { .. } => "check the registry's name and the network",
         registry::Error::Unauthorized { had_credentials: false, registry, .. } => {
             return Some(format!(

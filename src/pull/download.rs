@@ -305,7 +305,7 @@ impl<S: Sink> Download<S> {
             Verdict::GiveUp(attempts, spent) => Err(Error::Exhausted {
                 name: self.name.clone(),
                 attempts,
-                spent: spent.as_secs(),
+                spent,
                 source: error.into(),
             }),
         }

@@ -1,5 +1,7 @@
 //! What can go wrong in a pull.
 
+use std::time::Duration;
+
 use crate::digest::Mismatch;
 use crate::reference::Reference;
 use crate::{manifest, packaging, registry, store};
@@ -34,14 +36,14 @@ pub enum Error {
     #[error(transparent)]
     Mismatch(#[from] Mismatch),
     /// A blob whose connection broke again and again.
-    #[error("{name}: gave up after {attempts} failed attempts in {spent} s")]
+    #[error("{name}: gave up after {attempts} failed attempts in {:.1} s", spent.as_secs_f64())]
     Exhausted {
         /// The file.
         name: String,
         /// How many attempts brought nothing.
         attempts: u32,
-        /// The seconds they took.
-        spent: u64,
+        /// The time they took.
+        spent: Duration,
         /// The last attempt's end.
         #[source]
         source: Box<registry::Error>,

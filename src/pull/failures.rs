@@ -6,10 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::Settings;
-use crate::registry;
-
-/// The longest a registry may ask us to wait; the pull of one that asks for more is over.
-const LONGEST_WAIT: Duration = Duration::from_secs(120);
+use crate::registry::{self, Patience};
 
 /// The failures of one blob since bytes last came.
 #[derive(Debug, Default)]
@@ -56,12 +53,9 @@ impl Failures {
         let since = *self.since.get_or_insert(now);
         self.in_a_row += 1;
         self.round += 1;
-        let ours = settings.pause * 2_u32.pow((self.in_a_row - 1).min(16));
-        let asked = error.retry_after().unwrap_or_default();
-        if self.in_a_row >= settings.failures || asked > LONGEST_WAIT {
-            return Verdict::GiveUp(self.in_a_row, now.duration_since(since));
-        }
-        Verdict::Wait(ours.min(LONGEST_WAIT).max(asked))
+        let patience = Patience { pause: settings.pause, failures: settings.failures };
+        let wait = patience.wait(self.in_a_row, error);
+        wait.map_or_else(|| Verdict::GiveUp(self.in_a_row, now.duration_since(since)), Verdict::Wait)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::registry::Patience;
+
 /// What a pull may take, and how long it bears with a registry. The defaults are measured (contrib/bench/pull).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -11,7 +13,8 @@ pub struct Settings {
     pub chunk: u64,
     /// How long a connection may bring nothing before its bytes are asked for again.
     pub stall: Duration,
-    /// The wait after a failure; twice as long after each further one without a byte between.
+    /// The wait after a failure; twice as long after each further one without a byte between. This and the next are by
+    /// default what a manifest is waited for, too.
     pub pause: Duration,
     /// How many failures without a byte between end the pull.
     pub failures: u32,
@@ -19,12 +22,13 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
+        let Patience { pause, failures } = Patience::default();
         Self {
             connections: 24,
             chunk: 16 * 1024 * 1024,
             stall: Duration::from_secs(15),
-            pause: Duration::from_millis(200),
-            failures: 8,
+            pause,
+            failures,
         }
     }
 }

@@ -134,8 +134,8 @@ mod tests {
     fn causes_are_found_in_chains_and_have_short_words() {
         let plain = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
         let unknown = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
-        let absent = io::Error::other("failed to lookup address information: Name or service not known");
-        let cases: [(Box<dyn Error>, &str, bool); 6] = [
+        let lookup = |words: &str| io::Error::other(format!("failed to lookup address information: {words}"));
+        let cases: [(Box<dyn Error>, &str, bool); 9] = [
             (Box::new(io::Error::from(io::ErrorKind::ConnectionRefused)), "connection refused", true),
             (Box::new(io::Error::from(io::ErrorKind::UnexpectedEof)), "connection closed by the other side", true),
             (Box::new(wrapped(io::ErrorKind::InvalidData, plain)), "registry speaks plain HTTP", false),
@@ -144,7 +144,23 @@ mod tests {
                 "its certificate is not trusted: unknown authority",
                 false,
             ),
-            (Box::new(NameError::new(&absent)), "no such host (Name or service not known)", false),
+            (
+                Box::new(NameError::new(&lookup("Name or service not known"))),
+                "no such host (Name or service not known)",
+                false,
+            ),
+            (
+                Box::new(NameError::new(&lookup("Temporary failure in name resolution"))),
+                "host name cannot be looked up (Temporary failure in name resolution)",
+                true,
+            ),
+            (Box::new(NameError::new(&lookup("Try again"))), "host name cannot be looked up (Try again)", true),
+            (
+                // As the resolver's error comes through the HTTP library.
+                Box::new(io::Error::other(NameError::new(&lookup("Temporary failure in name resolution")))),
+                "host name cannot be looked up (Temporary failure in name resolution)",
+                true,
+            ),
             (Box::new(io::Error::other("strange")), "strange", true),
         ];
         for (error, words, transient) in cases {

@@ -67,6 +67,17 @@ pub enum Error {
     /// Any other status that is no success.
     #[error(transparent)]
     Status(Box<Status>),
+    /// A request that was sent again and again.
+    #[error("gave up after {attempts} attempts in {:.1} s", spent.as_secs_f64())]
+    Exhausted {
+        /// How many times it was sent.
+        attempts: u32,
+        /// From the first attempt's begin to the last one's end.
+        spent: Duration,
+        /// The last attempt's end.
+        #[source]
+        source: Box<Self>,
+    },
     /// A document larger than its limit.
     #[error("answer to {url} is larger than {limit} bytes")]
     TooLarge {
@@ -202,8 +213,16 @@ impl Error {
             Self::Interrupted { .. } | Self::Truncated { .. } => true,
             // 501 and 505 are about the request; those from 520 on are content networks' own.
             Self::Status(status) => matches!(status.status, 408 | 429 | 500 | 502..=504 | 506..=599),
+            Self::Exhausted { source, .. } => source.is_transient(),
             _ => false,
         }
+    }
+
+    /// The same where the host is known to be there: then even a name that cannot be found may be found again, as when
+    /// a resolver or a VPN comes and goes.
+    pub fn may_pass(&self, is_known: bool) -> bool {
+        let is_nameless = matches!(self, Self::Unreachable { source: Cause::NoSuchHost(_), .. });
+        self.is_transient() || (is_known && is_nameless)
     }
 
     /// Whether the same bytes may come without being asked for as a range.
@@ -235,7 +254,9 @@ impl Error {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Status(status) => Some(status.status),
-            Self::Unauthorized { source, .. } | Self::NotFound { source, .. } => source.status(),
+            Self::Unauthorized { source, .. } | Self::NotFound { source, .. } | Self::Exhausted { source, .. } => {
+                source.status()
+            }
             _ => None,
         }
     }
@@ -269,6 +290,21 @@ mod tests {
         };
         assert!([408, 429, 500, 502, 503, 504, 520, 524, 529].into_iter().all(transient));
         assert!(![400, 401, 403, 404, 410, 416, 501, 505].into_iter().any(transient));
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_found_may_be_found_again_where_its_host_was_reached_before() {
+        let unreachable = |source| Error::Unreachable { host: String::from("quay.io"), source };
+        let cases = [
+            (unreachable(Cause::NoSuchHost(String::new())), false, true),
+            (unreachable(Cause::NoNameServer(String::new())), true, true),
+            (unreachable(Cause::Refused), true, true),
+            (unreachable(Cause::PlainHttp), false, false),
+            (unreachable(Cause::Certificate(String::new())), false, false),
+        ];
+        for (error, by_itself, where_known) in cases {
+            assert_eq!((error.may_pass(false), error.may_pass(true)), (by_itself, where_known), "{error:?}");
+        }
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod tests;
 mod token;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -36,12 +37,14 @@ pub use self::cause::Cause;
 pub use self::credentials::{Credential, Credentials, Error as CredentialsError, HelperFailure};
 pub use self::error::{Code, Error, Result, Status};
 pub use self::hosts::is_local;
+pub use self::retry::Patience;
 pub use self::safe_url::SafeUrl;
 pub use self::source::Source;
 
 use self::hosts::{Scheme, Schemes, Trust};
 use self::http::{Http, Location, Method, Request, Response};
 use self::token::{Authorization, Refusal, Tokens};
+use crate::cause::one_line;
 use crate::digest::{Algorithm, Digest};
 use crate::manifest::{self, Descriptor};
 use crate::media;
@@ -49,6 +52,8 @@ use crate::reference::Reference;
 
 /// How many tokens one request may bring to be refused.
 const MAX_RENEWALS: usize = 3;
+/// A wait as long as this is worth a word to the user.
+const LONG_WAIT: Duration = Duration::from_secs(3);
 
 /// What a [`Client`] is told by the user.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +65,35 @@ pub struct Settings {
     pub tls_verify: Option<bool>,
     /// The `User-Agent` of all requests.
     pub user_agent: String,
+    /// How long a registry is borne with that does not give its manifests.
+    pub patience: Patience,
+    /// Who is told of a wait that somebody could wonder about.
+    pub waiting: Waiting,
+}
+
+type Hear = dyn Fn(&str) + Send + Sync;
+
+/// Told why a request is sent again, and when: a line for the user.
+#[derive(Clone, Default)]
+pub struct Waiting(Option<Arc<Hear>>);
+
+impl Waiting {
+    /// Tells `hear`.
+    pub fn new(hear: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(hear)))
+    }
+
+    fn tell(&self, text: &str) {
+        if let Some(hear) = &self.0 {
+            hear(text);
+        }
+    }
+}
+
+impl std::fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Waiting(...)")
+    }
 }
 
 /// A way to all registries; clones share connections and tokens.
@@ -71,6 +105,8 @@ struct Shared {
     schemes: Schemes,
     tokens: Tokens,
     tls_verify: Option<bool>,
+    patience: Patience,
+    waiting: Waiting,
 }
 
 /// A manifest as the registry holds it, with its digest checked.
@@ -93,12 +129,14 @@ impl Client {
             schemes: Schemes::default(),
             tokens: Tokens::new(settings.credentials),
             tls_verify: settings.tls_verify,
+            patience: settings.patience,
+            waiting: settings.waiting,
         })))
     }
 
     /// Fetches the manifest of the reference's digest or else of its tag.
     pub async fn manifest(&self, reference: &Reference) -> Result<RawManifest> {
-        repeat(|| self.fetch_manifest(reference)).await
+        self.repeat(reference, || self.fetch_manifest(reference)).await
     }
 
     /// Asks which digest the reference stands for now; one that has a digest stands for it without being asked.
@@ -106,7 +144,7 @@ impl Client {
         if let Some(digest) = reference.digest() {
             return Ok(digest.clone());
         }
-        match repeat(|| self.fetch_digest(reference)).await {
+        match self.repeat(reference, || self.fetch_digest(reference)).await {
             Ok(Some(digest)) => Ok(digest),
             Err(error) if error.is_transient() => Err(error),
             // Some registries know no HEAD, and an answer to HEAD has no words to show.
@@ -205,20 +243,33 @@ impl Client {
     fn trust(&self, reference: &Reference) -> Trust {
         Trust::of(reference.registry(), self.0.tls_verify)
     }
-}
 
-/// Sends a request until it succeeds or the policy gives up.
-async fn repeat<T, F: Future<Output = Result<T>>>(request: impl Fn() -> F) -> Result<T> {
-    let mut failures = 0;
-    loop {
-        let error = match request().await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        failures += 1;
-        let Some(wait) = retry::wait(failures, &error) else { return Err(error) };
-        tracing::debug!(%error, ?wait, "trying again");
-        tokio::time::sleep(wait).await;
+    /// Sends a request until it succeeds or the patience ends, which is short as long as the registry has never answered.
+    async fn repeat<T, F>(&self, reference: &Reference, request: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let (began, mut attempts) = (Instant::now(), 0);
+        loop {
+            let error = match request().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            attempts += 1;
+            let is_known = self.0.schemes.find(reference.registry()).is_some();
+            if !error.may_pass(is_known) {
+                return Err(error);
+            }
+            let patience = if is_known { self.0.patience } else { self.0.patience.with_strangers() };
+            let Some(wait) = patience.wait(attempts, &error) else {
+                return Err(Error::Exhausted { attempts, spent: began.elapsed(), source: Box::new(error) });
+            };
+            tracing::debug!(%error, ?wait, "trying again");
+            if wait >= LONG_WAIT {
+                self.0.waiting.tell(&format!("{}; asking again in {} s", one_line(&error), wait.as_secs()));
+            }
+            tokio::time::sleep(wait).await;
+        }
     }
 }
 

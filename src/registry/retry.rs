@@ -1,4 +1,4 @@
-//! When a request is sent again. Pure: the waiting is done elsewhere.
+//! When a request is sent again, and when it is given up. Pure: the waiting is done elsewhere.
 
 use std::time::Duration;
 
@@ -6,22 +6,42 @@ use jiff::Timestamp;
 
 use super::Error;
 
-/// How many times a request is sent again.
-const RETRIES: u32 = 3;
+/// The longest a registry may ask us to wait; one that asks for more is given up.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
+/// How many failures are borne of a host that has not answered yet: its name or its port may be mistyped, which is to be
+/// told soon.
+const STRANGERS_FAILURES: u32 = 4;
 
-/// The first wait; each further one is twice as long, 1.75 s in all, so that a refused connection is told soon.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// How long we bear with a registry: the same for its manifests as for its blobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// The wait after a failure; twice as long after each further one.
+    pub pause: Duration,
+    /// How many failures in a row are the end.
+    pub failures: u32,
+}
 
-/// The longest wait a registry can ask for.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
-
-/// How long to wait before the next try when `failures` tries have failed, the last with `error`; `None` to give up.
-pub(super) fn wait(failures: u32, error: &Error) -> Option<Duration> {
-    if failures == 0 || failures > RETRIES || !error.is_transient() {
-        return None;
+impl Default for Patience {
+    /// Some 25 s in all.
+    fn default() -> Self {
+        Self { pause: Duration::from_millis(200), failures: 8 }
     }
-    let ours = FIRST_WAIT * 2_u32.pow(failures - 1);
-    Some(error.retry_after().map_or(ours, |asked| asked.clamp(ours, LONGEST_WAIT)))
+}
+
+impl Patience {
+    /// The patience with a host that has never answered: 1.4 s by default.
+    #[must_use]
+    pub fn with_strangers(self) -> Self {
+        Self { failures: self.failures.min(STRANGERS_FAILURES), ..self }
+    }
+
+    /// How long to wait before the next try when `failures` tries in a row have failed, the last with `error`; `None` to
+    /// give up.
+    pub fn wait(&self, failures: u32, error: &Error) -> Option<Duration> {
+        let ours = self.pause * 2_u32.pow(failures.saturating_sub(1).min(16));
+        let asked = error.retry_after().unwrap_or_default();
+        (failures < self.failures && asked <= LONGEST_WAIT).then(|| ours.min(LONGEST_WAIT).max(asked))
+    }
 }
 
 /// `Retry-After` in either of its forms (RFC 9110, section 10.2.3).
@@ -51,23 +71,24 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_pass_is_tried_again_and_not_for_ever() {
+    fn waits_double_or_are_what_the_registry_asks_for_and_come_to_an_end() {
+        let (all, strangers) = (Patience::default(), Patience::default().with_strangers());
         let cases = [
-            (1, unreachable(Cause::Refused), Some(250)),
-            (2, unreachable(Cause::Closed), Some(500)),
-            (3, status(503, None), Some(1000)),
-            (4, status(503, None), None),
-            (1, status(408, None), Some(250)),
-            (1, status(429, Some(7)), Some(7000)),
-            (1, status(429, Some(0)), Some(250)),
-            (1, status(429, Some(86_400)), Some(30_000)),
-            (1, status(404, Some(1)), None),
-            (1, status(501, None), None),
-            (1, unreachable(Cause::PlainHttp), None),
-            (1, unreachable(Cause::NoSuchHost(String::new())), None),
+            (all, 1, unreachable(Cause::Refused), Some(200)),
+            (all, 2, unreachable(Cause::Closed), Some(400)),
+            (all, 7, status(503, None), Some(12_800)),
+            (all, 8, status(503, None), None),
+            (strangers, 3, unreachable(Cause::Refused), Some(800)),
+            (strangers, 4, unreachable(Cause::Refused), None),
+            (all, 1, status(408, None), Some(200)),
+            (all, 1, status(429, Some(7)), Some(7000)),
+            (all, 1, status(429, Some(0)), Some(200)),
+            (all, 1, status(429, Some(120)), Some(120_000)),
+            (all, 1, status(429, Some(86_400)), None),
         ];
-        for (failures, error, milliseconds) in cases {
-            assert_eq!(wait(failures, &error), milliseconds.map(Duration::from_millis), "{error:?} {failures}");
+        for (patience, failures, error, milliseconds) in cases {
+            let expected = milliseconds.map(Duration::from_millis);
+            assert_eq!(patience.wait(failures, &error), expected, "{error:?} {failures}");
         }
     }
 

@@ -369,8 +369,57 @@ fn hosts_that_do_not_answer_are_told_soon_and_in_one_line() {
     let reference: Reference = format!("{free}/acme/llama:8b").parse().unwrap();
     let start = Instant::now();
     let error = block_on(client().manifest(&reference)).unwrap_err();
-    assert_eq!(line(&error, &reference), "cannot reach HOST: connection refused");
-    assert!(error.is_transient() && start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    let line = line(&error, &reference);
+    let (given_up, spent) = line.split_once(" s: ").unwrap();
+    assert!(given_up.starts_with("gave up after 4 attempts in "), "{line}");
+    assert_eq!(spent, "cannot reach HOST: connection refused");
+    assert!(error.is_transient() && start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+/// A client that waits some milliseconds only, and what it tells of its waits.
+fn quick_client(failures: u32) -> Client {
+    let patience = Patience { pause: Duration::from_millis(2), failures };
+    Client::new(Settings { patience, ..settings() }).unwrap()
+}
+
+#[test]
+fn a_registry_that_has_answered_is_borne_with_as_long_as_for_blobs() {
+    let (registry, reference) = registry();
+    let busy = || What::status(503);
+    // Even where its first answer is that it is busy.
+    registry.fault(Fault::once("manifests", busy()).times(7));
+    block_on(quick_client(8).manifest(&reference)).unwrap();
+    registry.clear_requests();
+    registry.fault(Fault::always("manifests", busy()));
+    let error = block_on(quick_client(8).manifest(&reference)).unwrap_err();
+    assert_eq!((error.status(), registry.requests().len()), (Some(503), 8));
+    assert!(line(&error, &reference).starts_with("gave up after 8 attempts in "), "{error}");
+    registry.clear_faults();
+    let client = quick_client(8);
+    block_on(client.manifest(&reference)).unwrap();
+    registry.fault(Fault::once("manifests", What::Close).times(7));
+    block_on(client.manifest(&reference)).unwrap();
+}
+
+#[test]
+fn a_registry_that_never_answered_is_asked_four_times() {
+    let (registry, reference) = registry();
+    registry.fault(Fault::always("manifests", What::Close));
+    let error = block_on(quick_client(8).manifest(&reference)).unwrap_err();
+    assert!(matches!(error, Error::Exhausted { attempts: 4, .. }), "{error:?}");
+    assert_eq!(registry.requests().len(), 4);
+}
+
+#[test]
+fn long_waits_are_told() {
+    let (registry, reference) = registry();
+    let told: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
+    let hear = Arc::clone(&told);
+    let waiting = Waiting::new(move |text| hear.lock().unwrap().push(text.to_owned()));
+    registry.fault(Fault::once("manifests", What::busy(429, 3)));
+    block_on(Client::new(Settings { waiting, ..settings() }).unwrap().manifest(&reference)).unwrap();
+    let told = told.lock().unwrap().join("\n");
+    assert!(told.contains(": 429 ") && told.ends_with("; asking again in 3 s"), "{told}");
 }
 
 #[test]

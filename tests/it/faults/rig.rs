@@ -1,7 +1,7 @@
 //! A registry, a store, and pulls from the one to the other within this process.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use artishim::manifest::Descriptor;
 use artishim::progress::Progress;
 use artishim::pull::{Interrupter, Part, Policy, Session, Settings};
 use artishim::reference::Reference;
-use artishim::registry::{self, Client, Credentials};
+use artishim::registry::{self, Client, Credentials, Patience};
 use artishim::store::Store;
 use tempfile::TempDir;
 
@@ -68,6 +68,25 @@ pub fn settings() -> Settings {
         stall: Duration::from_millis(250),
         pause: Duration::from_millis(2),
         failures: 6,
+        ..Settings::default()
+    }
+}
+
+/// A session of [`USER`], who has as much patience with manifests as with blobs.
+pub fn session(store: &Path, progress: Arc<dyn Progress>, settings: Settings) -> Session {
+    let explicit = Some((USER.0.to_owned(), USER.1.to_owned()));
+    let credentials = Credentials { explicit, ..Credentials::default() };
+    let patience = Patience { pause: settings.pause, failures: settings.failures };
+    let user_agent = String::from("artishim/test");
+    let client = registry::Settings { credentials, user_agent, patience, ..registry::Settings::default() };
+    Session {
+        client: Client::new(client).unwrap(),
+        store: Store::open(store).unwrap(),
+        progress,
+        settings,
+        platform: None,
+        part: Part::default(),
+        interrupt: Interrupter::new().1,
     }
 }
 
@@ -104,21 +123,14 @@ impl Rig {
         self.store.path().join("store")
     }
 
+    /// What a new process would pull with.
+    pub fn session(&self, settings: Settings) -> Session {
+        session(&self.store_path(), Arc::clone(&self.watcher) as Arc<dyn Progress>, settings)
+    }
+
     /// Pulls as a new process would, and tells an error as the terminal shows it.
     pub async fn pull(&self, settings: Settings) -> Result<(), String> {
-        let explicit = Some((USER.0.to_owned(), USER.1.to_owned()));
-        let credentials = Credentials { explicit, ..Credentials::default() };
-        let client = registry::Settings { credentials, user_agent: String::from("artishim/test"), tls_verify: None };
-        let session = Session {
-            client: Client::new(client).unwrap(),
-            store: Store::open(&self.store_path()).unwrap(),
-            progress: Arc::clone(&self.watcher) as Arc<dyn Progress>,
-            settings,
-            platform: None,
-            part: Part::default(),
-            interrupt: Interrupter::new().1,
-        };
-        let pulled = session.pull(&self.reference, Policy::Always).await;
+        let pulled = self.session(settings).pull(&self.reference, Policy::Always).await;
         pulled.map(drop).map_err(|error| one_line(&error))
     }
 
