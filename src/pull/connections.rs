@@ -23,7 +23,7 @@ pub(super) struct Connections {
     free: Semaphore,
     level: Mutex<Level>,
     open: AtomicUsize,
-    /// Bytes that came since the last look.
+    /// Bytes that came.
     received: AtomicU64,
     /// Bytes that did not come yet, of all blobs.
     left: AtomicU64,
@@ -40,6 +40,8 @@ struct Level {
     ramp: Ramp,
     granted: usize,
     wanted: usize,
+    /// Bytes that had come at the last look.
+    seen: u64,
 }
 
 /// The right to one connection, until it is dropped.
@@ -54,7 +56,7 @@ impl Connections {
             settings,
             progress,
             free: Semaphore::new(granted),
-            level: Mutex::new(Level { ramp, granted, wanted: granted }),
+            level: Mutex::new(Level { ramp, granted, wanted: granted, seen: 0 }),
             open: AtomicUsize::new(0),
             received: AtomicU64::new(0),
             left: AtomicU64::new(bytes),
@@ -77,6 +79,11 @@ impl Connections {
     pub fn received(&self, bytes: u64) {
         self.received.fetch_add(bytes, Ordering::Relaxed);
         self.settle(bytes);
+    }
+
+    /// Whether a byte of any blob has come.
+    pub fn have_brought_bytes(&self) -> bool {
+        self.received.load(Ordering::Relaxed) > 0
     }
 
     /// Takes bytes that need not come off what is left.
@@ -138,10 +145,11 @@ impl Connections {
     }
 
     fn tick(&self) {
-        let received = self.received.swap(0, Ordering::Relaxed);
+        let received = self.received.load(Ordering::Relaxed);
         let mut level = self.level();
+        let new = received - std::mem::replace(&mut level.seen, received);
         let is_full = self.open.load(Ordering::Relaxed) >= level.granted;
-        let wanted = level.ramp.tick(received, is_full);
+        let wanted = level.ramp.tick(new, is_full);
         self.grant(&mut level, wanted);
     }
 

@@ -268,8 +268,10 @@ impl<S: Sink> Download<S> {
         let absent: u64 = missing.iter().map(|range| range.end - range.start).sum();
         let took = state.work.end(part, missing, now);
         self.connections.ended(part.position() - part.start, took);
+        // Whose bytes have come before is there, even if its name cannot be found just now.
+        let is_known = self.connections.have_brought_bytes();
         let error = match fetched {
-            Err(Error::Registry(error)) if error.is_transient() || error.refuses_range() => error,
+            Err(Error::Registry(error)) if error.may_pass(is_known) || error.refuses_range() => error,
             other => return other,
         };
         if error.refuses_range() {

@@ -132,3 +132,20 @@ fn a_place_whose_ranges_are_ignored_is_read_in_one_piece() {
     rig.pull_well(settings());
     rig.assert_wasted(settings().connections as u64 * WINDOW);
 }
+
+#[test]
+fn a_name_that_cannot_be_found_in_mid_pull_is_borne_like_a_refused_connection() {
+    // Nothing has this name, by RFC 6761.
+    let headers = vec![("Location", String::from("https://registry.invalid/blob"))];
+    let nowhere = What::Status { status: 307, headers, body: String::new() };
+    let rig = Rig::one(SIZE);
+    rig.registry.fault(Fault::once(rig.blob(), nowhere.clone()).times(5).after(3));
+    rig.pull_well(settings());
+    rig.assert_wasted(0);
+    let rig = Rig::one(SIZE);
+    rig.registry.fault(Fault::always(rig.blob(), nowhere));
+    let error = rig.pull_badly(settings());
+    assert_names(&error, &["no such host"]);
+    assert!(rig.registry.requests().len() <= 2 + settings().connections, "it was asked again\n{}", rig.story());
+    rig.recover();
+}
