@@ -68,8 +68,10 @@ struct State {
     failures: Failures,
     /// No request is sent before this.
     not_before: Instant,
-    /// Bytes that came twice.
-    wasted: u64,
+    /// Bytes that came, those that came twice and those of no use too.
+    taken: u64,
+    /// Whether the registry has sent everything where a range was asked for.
+    ignores_ranges: bool,
 }
 
 impl<S: Sink> Download<S> {
@@ -95,13 +97,20 @@ impl<S: Sink> Download<S> {
             changed: Arc::clone(changed),
             received: Arc::default(),
             end: blob.size,
-            state: Mutex::new(State { work, failures: Failures::default(), not_before: Instant::now(), wasted: 0 }),
+            state: Mutex::new(State {
+                work,
+                failures: Failures::default(),
+                not_before: Instant::now(),
+                taken: 0,
+                ignores_ranges: false,
+            }),
         }
     }
 
-    /// Adds to `received` the bytes that come.
+    /// Adds to `received` the bytes that come; what an earlier download has received counts with them.
     pub fn counting(mut self, received: &Arc<AtomicU64>) -> Self {
         self.received = Arc::clone(received);
+        self.state.get_mut().unwrap_or_else(PoisonError::into_inner).taken = received.load(Ordering::Relaxed);
         self
     }
 
@@ -213,7 +222,11 @@ impl<S: Sink> Download<S> {
             return Err(registry::Error::Range { url: body.url().clone(), reason }.into());
         }
         tracing::info!(blob = %self.blob.digest, url = %body.url(), "ranges are ignored, using one stream");
-        self.state().work.refused(part);
+        {
+            let mut state = self.state();
+            state.ignores_ranges = true;
+            state.work.refused(part);
+        }
         part.extend(self.end);
         Ok(body)
     }
@@ -255,7 +268,7 @@ impl<S: Sink> Download<S> {
         let new = self.sink.take(offset, pieces).await?;
         part.advance(offset + length);
         self.session.progress.advanced(&self.blob.digest, new);
-        self.state().wasted += length - new;
+        self.state().taken += length;
         Ok(())
     }
 
@@ -285,16 +298,22 @@ impl<S: Sink> Download<S> {
         if error.is_overload() && verdict != Verdict::Again {
             self.connections.back_off();
         }
+        if verdict.goes_on() && self.is_too_costly(&state, part, &error, absent) {
+            return Err(Error::Unresumable { name: self.name.clone(), source: error.into() });
+        }
         self.conclude(&mut state, verdict, error, now)
+    }
+
+    /// Whether going on could bring more than twice the blob, as where a registry begins at the first byte each time.
+    fn is_too_costly(&self, state: &State, part: &Part, error: &registry::Error, absent: u64) -> bool {
+        let asks_for_all = part.mode == Mode::Whole || (part.mode == Mode::OneStream && error.refuses_range());
+        let next = if asks_for_all || state.ignores_ranges { self.blob.size } else { absent };
+        state.taken.saturating_add(next) > self.blob.size.saturating_mul(2)
     }
 
     /// Waits, or ends the download, as the failures say.
     fn conclude(&self, state: &mut State, verdict: Verdict, error: registry::Error, now: Instant) -> Result<()> {
         match verdict {
-            // A registry that cannot resume and breaks off again and again would be read for ever.
-            Verdict::Wait(_) | Verdict::Again if state.wasted > self.blob.size => {
-                Err(Error::Unresumable { name: self.name.clone(), source: error.into() })
-            }
             Verdict::Again => Ok(()),
             Verdict::Wait(pause) => {
                 state.not_before = now + pause;
@@ -304,12 +323,9 @@ impl<S: Sink> Download<S> {
                 }
                 Ok(())
             }
-            Verdict::GiveUp(attempts, spent) => Err(Error::Exhausted {
-                name: self.name.clone(),
-                attempts,
-                spent,
-                source: error.into(),
-            }),
+            Verdict::GiveUp(attempts, spent) => {
+                Err(Error::Exhausted { name: self.name.clone(), attempts, spent, source: error.into() })
+            }
         }
     }
 

@@ -29,6 +29,13 @@ pub(super) enum Verdict {
     GiveUp(u32, Duration),
 }
 
+impl Verdict {
+    /// Whether there is another try.
+    pub const fn goes_on(self) -> bool {
+        !matches!(self, Self::GiveUp(..))
+    }
+}
+
 impl Failures {
     /// Which requests fail together: those that began in the same round.
     pub const fn round(&self) -> u32 {
