@@ -15,8 +15,6 @@ use crate::reference::Reference;
 use crate::store::{Claim, Ingest, Lease};
 use crate::{registry, store};
 
-/// How many bytes are written before they are noted as here; noting makes the disk begin with them, too.
-const NOTE_BYTES: u64 = 16 * 1024 * 1024;
 /// How long bytes wait to be noted.
 const NOTE_AFTER: Duration = Duration::from_secs(1);
 /// More uses of an ingest than there will ever be at once.
@@ -123,7 +121,7 @@ impl Fetch {
 
     /// Fetches what is missing, and gives the ingest back when nothing is being written to it any more.
     async fn fill(&self, ingest: Box<Ingest>, in_one_stream: bool) -> (Result<()>, Box<Ingest>) {
-        let staged = Arc::new(Staged::new(ingest, Arc::clone(&self.arrivals)));
+        let staged = Arc::new(Staged::new(ingest, self.session.settings.note, Arc::clone(&self.arrivals)));
         let named = (&self.blob, self.name.as_str());
         let changed = Arc::new(Notify::new());
         let download = Download::new(&self.session, &self.connections, &self.reference, named, &staged, &changed);
@@ -161,9 +159,9 @@ impl Use {
 }
 
 impl Staged {
-    fn new(ingest: Box<Ingest>, arrivals: Arc<Arrivals>) -> Self {
-        let uses = Arc::new(Semaphore::new(USES as usize));
-        Self { ingest: Arc::from(ingest), uses, notes: Arc::default(), arrivals }
+    fn new(ingest: Box<Ingest>, note: u64, arrivals: Arc<Arrivals>) -> Self {
+        let notes = Arc::new(Notes { limit: note, unnoted: Mutex::default() });
+        Self { ingest: Arc::from(ingest), uses: Arc::new(Semaphore::new(USES as usize)), notes, arrivals }
     }
 
     async fn begin(&self) -> Use {
@@ -216,8 +214,11 @@ fn catch_up(ingest: &Ingest) {
 }
 
 /// When what is written is noted as here: one note at a time.
-#[derive(Default)]
-struct Notes(Mutex<Unnoted>);
+struct Notes {
+    /// So many bytes are worth a note.
+    limit: u64,
+    unnoted: Mutex<Unnoted>,
+}
 
 struct Unnoted {
     bytes: u64,
@@ -240,7 +241,7 @@ impl Notes {
             return Err(error.into());
         }
         unnoted.bytes += new;
-        let is_due = unnoted.bytes >= NOTE_BYTES || unnoted.since.elapsed() >= NOTE_AFTER;
+        let is_due = unnoted.bytes >= self.limit || unnoted.since.elapsed() >= NOTE_AFTER;
         if !is_due || unnoted.is_noting {
             return Ok(false);
         }
@@ -256,6 +257,6 @@ impl Notes {
     }
 
     fn unnoted(&self) -> MutexGuard<'_, Unnoted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.unnoted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

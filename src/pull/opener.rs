@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 
 use super::connections::Connections;
 use super::download::Download;
-use super::stream::{CHUNK, Ordered, Reader, WINDOW, verified};
+use super::stream::{CHUNK, Ordered, Reader, verified};
 use super::{Artifact, Session, total};
 use crate::manifest::Descriptor;
 use crate::packaging::Plan;
@@ -26,7 +26,7 @@ impl Session {
         reference: &Reference,
         artifact: &Artifact,
     ) -> impl FnMut(&Descriptor) -> io::Result<Box<dyn Read + Send>> + use<> {
-        let mut opener = Opener::new(self, reference, artifact, WINDOW);
+        let mut opener = Opener::new(self, reference, artifact);
         move |blob| opener.open(blob)
     }
 }
@@ -37,8 +37,6 @@ struct Opener {
     at: Reference,
     plan: Plan,
     runtime: Handle,
-    /// The most bytes that were asked for and not read yet.
-    window: u64,
     /// What the store does not have, in the order it will be read.
     expected: VecDeque<Expected>,
 }
@@ -49,7 +47,7 @@ struct Expected {
 }
 
 impl Opener {
-    fn new(session: &Session, reference: &Reference, artifact: &Artifact, window: u64) -> Self {
+    fn new(session: &Session, reference: &Reference, artifact: &Artifact) -> Self {
         let mut session = session.clone();
         session.settings.chunk = session.settings.chunk.min(CHUNK);
         let plan = artifact.plan.clone();
@@ -67,7 +65,6 @@ impl Opener {
             runtime: Handle::current(),
             session,
             plan,
-            window,
             expected,
         }
     }
@@ -89,7 +86,7 @@ impl Opener {
     /// Begins what comes after `blob`, which is about to be read: no more blobs at once than connections, as what is
     /// begun is to be finished.
     fn begin_next(&mut self, blob: &Descriptor) {
-        let mut room = self.window.saturating_sub(blob.size);
+        let mut room = self.session.settings.window.saturating_sub(blob.size);
         for turn in 0..self.expected.len().min(self.session.settings.connections.saturating_sub(1)) {
             let next = &self.expected[turn];
             let Some(rest) = room.checked_sub(next.blob.size) else { return };
@@ -103,7 +100,7 @@ impl Opener {
     fn begin(&self, blob: &Descriptor) -> Reader {
         let name = self.plan.name_of(&blob.digest);
         self.session.progress.started(blob, name, 0);
-        let ordered = Arc::new(Ordered::new(blob.size));
+        let ordered = Arc::new(Ordered::new(blob.size, &self.session.settings));
         let named = (blob, name);
         let download = Download::new(&self.session, &self.connections, &self.at, named, &ordered, ordered.changed());
         let (interrupt, sink) = (self.session.interrupt.clone(), Arc::clone(&ordered));
@@ -164,7 +161,7 @@ mod tests {
                 client: Client::new(registry::Settings::default()).unwrap(),
                 store,
                 progress: Arc::clone(&planned) as Arc<dyn Progress>,
-                settings: Settings { connections, ..Settings::default() },
+                settings: Settings { connections, window, ..Settings::default() },
                 platform: None,
                 part: crate::pull::Part::default(),
                 interrupt: Interrupter::new().1,
@@ -180,7 +177,7 @@ mod tests {
                 is_child: false,
             };
             let blobs = artifact.manifest.layers.clone();
-            let opener = Opener::new(&session, &reference, &artifact, window);
+            let opener = Opener::new(&session, &reference, &artifact);
             Self { registry, planned, opener, blobs, _store: directory }
         }
 

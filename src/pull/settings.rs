@@ -11,6 +11,11 @@ pub struct Settings {
     pub connections: usize,
     /// The most bytes one request asks for, while there are more connections than blobs.
     pub chunk: u64,
+    /// How many bytes are written before they are noted as here, for whoever goes on after a crash; some are noted each
+    /// second, too. Noting makes the disk begin with them.
+    pub note: u64,
+    /// How far requests may be ahead of the reader of a blob that is not staged: the most memory it takes.
+    pub window: u64,
     /// How long a connection may bring nothing before its bytes are asked for again.
     pub stall: Duration,
     /// The wait after a failure; twice as long after each further one without a byte between. This and the next are by
@@ -26,6 +31,8 @@ impl Default for Settings {
         Self {
             connections: 24,
             chunk: 16 * 1024 * 1024,
+            note: 16 * 1024 * 1024,
+            window: 64 * 1024 * 1024,
             stall: Duration::from_secs(15),
             pause,
             failures,

@@ -12,20 +12,20 @@ use bytes::{Buf, Bytes};
 use tokio::sync::Notify;
 
 use super::download::Sink;
-use super::{Error, Result};
+use super::{Error, Result, Settings};
 use crate::digest::Verifier;
 use crate::manifest::Descriptor;
 use crate::ranges::Ranges;
 
-/// How far requests may be ahead of the reader: the most memory that blobs on their way take, all together. The
-/// engine's own speed holds the registry back.
-pub(super) const WINDOW: u64 = 64 * 1024 * 1024;
-/// The largest request: all connections are to fit into the window.
+/// The largest request: all connections are to fit into the window. The engine's own speed holds the registry back.
 pub(super) const CHUNK: u64 = 4 * 1024 * 1024;
 
 /// The sink that keeps what is not yet read, and no more than a window of it.
 pub(super) struct Ordered {
     size: u64,
+    /// How far the download may be ahead of the reader, in requests of so many bytes.
+    window: u64,
+    chunk: u64,
     state: Mutex<State>,
     /// The reader waits for this.
     arrived: Condvar,
@@ -46,9 +46,11 @@ struct State {
 
 impl Ordered {
     /// Nothing yet of a blob of `size` bytes.
-    pub fn new(size: u64) -> Self {
+    pub fn new(size: u64, settings: &Settings) -> Self {
+        let chunk = settings.chunk.max(1);
+        let window = settings.window.max(chunk);
         let (state, changed) = (Mutex::default(), Arc::new(Notify::new()));
-        Self { size, state, arrived: Condvar::new(), changed }
+        Self { size, window, chunk, state, arrived: Condvar::new(), changed }
     }
 
     /// Told when the horizon has moved.
@@ -92,7 +94,8 @@ impl Sink for Ordered {
         let state = self.state();
         // Without a reader the download must find out that there is none. In whole requests: one that could be taken
         // only in part would wait for the reader, and the reader perhaps for its connection.
-        if state.is_closed { u64::MAX } else { state.read.saturating_add(WINDOW) / CHUNK * CHUNK }
+        let reach = state.read.saturating_add(self.window);
+        if state.is_closed { u64::MAX } else { reach / self.chunk * self.chunk }
     }
 
     async fn take(&self, offset: u64, pieces: Vec<Bytes>) -> Result<u64> {
@@ -217,8 +220,10 @@ pub(crate) fn verified<R: Read>(inner: R, blob: &Descriptor) -> Verified<R> {
 mod tests {
     use super::*;
 
+    const WINDOW: u64 = 64 * 1024 * 1024;
+
     fn ordered(size: u64) -> Arc<Ordered> {
-        Arc::new(Ordered::new(size))
+        Arc::new(Ordered::new(size, &Settings { chunk: CHUNK, ..Settings::default() }))
     }
 
     async fn take(ordered: &Ordered, offset: u64, bytes: &'static [u8]) -> u64 {
