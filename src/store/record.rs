@@ -70,4 +70,19 @@ mod tests {
         let some: Ranges = [2..4, 6..8].into_iter().collect();
         assert_eq!(from_text(&to_text(&some, &blob), &blob, 100), some);
     }
+
+    #[test]
+    fn a_record_torn_at_any_byte_claims_its_whole_lines_only() {
+        let (blob, ranges) = (Descriptor::new("", Digest::sha256(b"x"), 30_000), [0..10, 20..35, 1000..25_000]);
+        let text = header(&blob) + &to_lines(&ranges);
+        for torn in 0..=text.len() {
+            let lines = text[..torn].matches('\n').count();
+            let expected: Ranges = ranges.iter().take(lines.saturating_sub(1)).cloned().collect();
+            // A disk may have zeros where the rest was to be.
+            for rest in ["", "\0", "\0\0\0\0\0\0\0\0"] {
+                let seen = format!("{}{rest}", &text[..torn]);
+                assert_eq!(from_text(&seen, &blob, blob.size), expected, "{seen:?}");
+            }
+        }
+    }
 }
