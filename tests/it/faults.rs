@@ -12,9 +12,12 @@ mod random;
 mod ranges;
 mod rig;
 mod schedule;
+mod stream;
 mod waits;
 
 /// What one request asks for at most.
 const CHUNK: usize = 64 * 1024;
 /// What can be on the way in one connection: the client's window, and what the registry's system keeps.
 const WINDOW: u64 = 96 * 1024;
+/// What may be in the system of a connection that the registry closes.
+const UNDER_WAY: u64 = 16 * 1024;

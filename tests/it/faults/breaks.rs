@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use artishim::pull::Settings;
 
-use super::CHUNK;
 use super::rig::{Rig, assert_names, settings};
+use super::{CHUNK, UNDER_WAY};
 use crate::common::registry::{Fault, What};
 
 const SIZE: usize = 16 * CHUNK + 1;
-/// What may be in the system of a connection that the registry closes.
-const UNDER_WAY: u64 = 16 * 1024;
 
 #[test]
 fn a_cut_connection_goes_on_where_it_was_cut() {

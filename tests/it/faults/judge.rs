@@ -2,45 +2,72 @@
 
 use artishim::pull::Settings;
 
-use super::CHUNK;
 use super::rig::Rig;
 use super::schedule::{Schedule, Target};
+use super::stream::most_waiting;
+use super::{CHUNK, UNDER_WAY, WINDOW};
 use crate::common::registry::{Auth, Fault, Request, Tags, What};
 
 /// Checks the end of a pull by `schedule`.
 #[track_caller]
-pub fn judge(schedule: &Schedule, rig: &Rig, ended: &Result<(), String>) {
+pub fn pull(schedule: &Schedule, rig: &Rig, ended: &Result<(), String>) {
     match ended {
         Ok(()) => rig.assert_complete(),
         Err(error) => {
             rig.assert_invisible();
-            assert!(is_named(schedule, error), "{error:?} names nothing that was done\n{}", rig.story());
             // One change is begun anew, as long as it does not cost more than the blob again.
             let spoiled = rig.requests().iter().filter(|request| request.spoiled).count();
-            let keeps_changing = spoiled > 1 && error.contains("changed while it was being read");
-            assert!(keeps_changing || !must_succeed(schedule), "this can be overcome: {error}\n{}", rig.story());
-            assert!(!error.contains("secret"), "{error}");
+            judge_error(schedule, rig, error, spoiled > 1);
         }
     }
-    judge_bytes(schedule, rig);
+    judge_bytes(rig);
     judge_requests(schedule, rig);
 }
 
-/// No more than twice the bytes, but for answers that no client can use.
+/// Checks the end of reading all files by `schedule`.
 #[track_caller]
-fn judge_bytes(schedule: &Schedule, rig: &Rig) {
-    let resends_all = schedule.faults.iter().any(|(_, fault)| is_about_ranges(&fault.what));
-    let excused = |request: &Request| match request {
-        // A registry that gives no ranges sends all again after a break.
-        Request { broken: true, status: 200, .. } if resends_all => request.sent,
-        // How much of it lies in the system's buffers when it is refused is not the client's choice.
-        Request { spoiled: true, .. } => request.sent,
-        _ => 0,
-    };
+pub fn stream(schedule: &Schedule, settings: Settings, rig: &Rig, ended: &Result<(), String>) {
+    if let Err(error) = ended {
+        // What was read cannot be begun anew.
+        judge_error(schedule, rig, error, schedule.tags == Tags::Unsteady);
+    }
+    let has_ranges = !schedule.faults.iter().any(|(_, fault)| is_about_ranges(&fault.what));
+    rig.assert_streamed(most_waiting(&settings, has_ranges));
+    judge_bytes(rig);
+    judge_requests(schedule, rig);
+}
+
+#[track_caller]
+fn judge_error(schedule: &Schedule, rig: &Rig, error: &str, may_change: bool) {
+    assert!(is_named(schedule, error), "{error:?} names nothing that was done\n{}", rig.story());
+    let has_changed = may_change && error.contains("changed while it was being read");
+    // A registry that begins at the first byte after each break is left before it has sent the blob twice.
+    let is_costly = error.contains("cannot resume") && schedule.faults.iter().any(|(_, it)| is_about_ranges(&it.what));
+    let is_due = has_changed || is_costly || !must_succeed(schedule);
+    assert!(is_due, "this can be overcome: {error}\n{}", rig.story());
+    assert!(!error.contains("secret"), "{error}");
+}
+
+/// No more than twice the bytes of each file, but for those that the client never saw.
+#[track_caller]
+fn judge_bytes(rig: &Rig) {
     let requests = rig.requests();
-    let (sent, excused): (u64, u64) = (rig.sent(), requests.iter().map(excused).sum());
-    let most = 2 * rig.size() + excused;
-    assert!(sent <= most, "{sent} bytes were sent for {}, {excused} excused\n{}", rig.size(), rig.story());
+    for file in &rig.files {
+        let answers = || requests.iter().filter(|it| it.path.contains(&file.digest) && it.status < 300);
+        let (sent, unseen): (u64, u64) = (answers().map(|it| it.sent).sum(), answers().map(unseen).sum());
+        let (size, digest) = (file.content.len() as u64, &file.digest);
+        let most = 2 * size + unseen;
+        assert!(sent <= most, "{sent} bytes of {digest} were sent, {size} it has, {unseen} unseen\n{}", rig.story());
+    }
+}
+
+/// What may have been in the system when an answer was hung up on, or broke off.
+fn unseen(request: &Request) -> u64 {
+    match request {
+        Request { broken: true, spoiled: true, sent, .. } => WINDOW.min(*sent),
+        Request { broken: true, sent, .. } => UNDER_WAY.min(*sent),
+        _ => 0,
+    }
 }
 
 #[track_caller]

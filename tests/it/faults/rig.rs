@@ -27,7 +27,7 @@ pub struct Rig {
     pub registry: Registry,
     pub files: Vec<File>,
     pub watcher: Arc<Watcher>,
-    reference: Reference,
+    pub reference: Reference,
     store: TempDir,
 }
 
@@ -43,6 +43,8 @@ pub struct Watcher {
     /// Bytes that arrived in started blobs.
     pub advanced: AtomicU64,
     pub most_connections: AtomicUsize,
+    /// Bytes that had arrived and were not read yet, where somebody reads.
+    pub most_waiting: AtomicU64,
 }
 
 impl Progress for Watcher {

@@ -1,5 +1,7 @@
 //! A pull and all that goes wrong in it, as data thrown by a die that a seed sets.
 
+use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
 use std::time::Duration;
 
 use artishim::pull::Settings;
@@ -11,12 +13,14 @@ use crate::common::registry::{Auth, Expiry, Fault, Place, Tags, What};
 /// Longer than any pull waits.
 const LONG: Duration = Duration::from_secs(600);
 const FAILURES: u32 = 8;
+/// The seeds that are thrown every time; what failed once and was mended is among them.
+const SEEDS: [u64; 3] = [3, 11, 1963];
 
 /// Splitmix64: every number is as good as any other, and the same seed gives the same ones.
 pub struct Dice(u64);
 
 impl Dice {
-    /// The dice of one throw among many of a seed.
+    /// The dice of one throw.
     pub fn new(seed: u64, index: u64) -> Self {
         Self(seed ^ Self(index).next())
     }
@@ -38,9 +42,62 @@ impl Dice {
         self.below(100) < percent
     }
 
-    fn pick<T: Clone>(&mut self, choices: &[T]) -> T {
+    /// A number of the range.
+    pub fn within(&mut self, range: &Range<usize>) -> usize {
+        range.start + self.below(range.end - range.start)
+    }
+
+    /// A time of the range.
+    pub fn time(&mut self, range: &Range<Duration>) -> Duration {
+        let micros = |time: Duration| usize::try_from(time.as_micros()).unwrap();
+        Duration::from_micros(self.within(&(micros(range.start)..micros(range.end))) as u64)
+    }
+
+    pub fn pick<T: Clone>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())].clone()
     }
+}
+
+/// One throw among many of a seed.
+#[derive(Clone, Copy, Debug)]
+pub struct Throw {
+    pub seed: u64,
+    pub index: u64,
+}
+
+impl Throw {
+    pub fn dice(self) -> Dice {
+        Dice::new(self.seed, self.index)
+    }
+}
+
+/// `count` throws of each seed that is thrown every time and of one that never was before.
+///
+/// `ARTISHIM_FAULT_SEED=SEED` throws that seed's, `ARTISHIM_FAULT_SEED=SEED/INDEX` only that one.
+pub fn throws(count: u64) -> Vec<Throw> {
+    let seeds = match named() {
+        Some((seed, Some(index))) => return vec![Throw { seed, index }],
+        Some((seed, None)) => vec![seed],
+        None => [&SEEDS[..], &[new_seed()]].concat(),
+    };
+    println!("throws {count} times each: ARTISHIM_FAULT_SEED={seeds:?}");
+    seeds.into_iter().flat_map(|seed| (0..count).map(move |index| Throw { seed, index })).collect()
+}
+
+/// The seed that is named, or a new one.
+pub fn seed() -> u64 {
+    named().map_or_else(new_seed, |(seed, _)| seed)
+}
+
+fn named() -> Option<(u64, Option<u64>)> {
+    let text = std::env::var("ARTISHIM_FAULT_SEED").ok()?;
+    let (seed, index) = text.split_once('/').map_or((text.as_str(), None), |(seed, index)| (seed, Some(index)));
+    Some((seed.parse().unwrap(), index.map(|index| index.parse().unwrap())))
+}
+
+/// One that can be typed.
+fn new_seed() -> u64 {
+    RandomState::new().hash_one(()) % 1_000_000
 }
 
 /// Which requests a fault is for.
@@ -59,6 +116,8 @@ pub enum Target {
 pub struct Schedule {
     pub sizes: Vec<usize>,
     pub connections: usize,
+    /// How many bytes are written before they are noted.
+    pub note: u64,
     pub auth: Auth,
     pub redirect: Option<Expiry>,
     pub tags: Tags,
@@ -72,6 +131,7 @@ impl Schedule {
         let faults = (0..dice.below(7)).map(|_| fault(dice, &sizes)).collect();
         Self {
             connections: 1 + dice.below(8),
+            note: if dice.chance(25) { CHUNK as u64 } else { Settings::default().note },
             auth: auth(dice),
             redirect: dice.chance(40).then(|| expiry(dice)),
             tags: dice.pick(&[Tags::None, Tags::None, Tags::Strong, Tags::Strong, Tags::Weak, Tags::Unsteady]),
@@ -80,13 +140,23 @@ impl Schedule {
         }
     }
 
+    /// The same with files that are larger than what a reader may be behind.
+    pub fn enlarged(mut self) -> Self {
+        for size in self.sizes.iter_mut().filter(|size| **size > CHUNK) {
+            *size *= 4;
+        }
+        self
+    }
+
     pub fn settings(&self) -> Settings {
         Settings {
             connections: self.connections,
             chunk: CHUNK as u64,
+            note: self.note,
             stall: Duration::from_millis(300),
             pause: Duration::from_millis(4),
             failures: FAILURES,
+            ..Settings::default()
         }
     }
 

@@ -172,7 +172,18 @@ impl Registry {
 
     /// Bytes of bodies sent to requests whose path contains `path`.
     pub fn sent(&self, path: &str) -> u64 {
-        self.requests().iter().filter(|request| request.path.contains(path)).map(|request| request.sent).sum()
+        let state = self.shared.state();
+        state.requests.iter().filter(|request| request.path.contains(path)).map(|request| request.sent).sum()
+    }
+
+    /// How many connections were made to the registry, and to where it redirects blobs.
+    pub fn connections(&self) -> (usize, usize) {
+        (self.shared.registry.accepted(), self.shared.cdn.accepted())
+    }
+
+    /// How many blobs, or parts of blobs, are being sent now.
+    pub fn open_now(&self) -> usize {
+        self.shared.state().open
     }
 
     /// The most blobs, or parts of blobs, that were sent at once.

@@ -66,6 +66,11 @@ impl Port {
         self.state().streams.remove(&number);
     }
 
+    /// How many connections were made so far.
+    pub fn accepted(&self) -> usize {
+        self.state().accepted
+    }
+
     /// Refuses connections for so long, and ends those there are.
     pub fn shut(&self, pause: Duration) {
         let mut state = self.state();
