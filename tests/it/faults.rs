@@ -7,6 +7,7 @@ mod access;
 mod breaks;
 mod content;
 mod judge;
+mod kept;
 mod kill;
 mod random;
 mod ranges;
