@@ -5,9 +5,9 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::artifacts::{put_blob, put_manifest};
+use crate::disk::artishim;
 use crate::packagings::{self, Fixture, Target};
 use crate::snapshot;
-use crate::stores::artishim;
 use crate::testbed::{registry, use_daemons};
 
 /// What docker-registry 2.8 does not take, and the word of its answer.

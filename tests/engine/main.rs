@@ -7,12 +7,14 @@
 mod accelerate;
 mod artifacts;
 mod consumers;
+mod disk;
 #[path = "../it/common/registry/mod.rs"]
 mod faulty_registry;
 mod fixtures;
 #[path = "../it/packagings/mod.rs"]
 #[allow(unused_imports, reason = "the hostile ones are for the other tests")]
 mod packagings;
+mod power;
 mod producers;
 #[path = "../it/common/outcome.rs"]
 mod program;

@@ -1,41 +1,15 @@
-//! Stores on filesystems that only root can make: full, and read-only.
+//! Stores on filesystems that only root can make: full, filling up, and read-only.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
-
-use tempfile::TempDir;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::artifacts;
-use crate::program::Outcome;
+use crate::disk::{Image, Mounted, artishim, spawn};
+use crate::faulty_registry::Registry;
+use crate::scenarios::{model, served_model};
 use crate::testbed::{outcome, registry, use_daemons};
 
-/// A mounted filesystem that goes with the test.
-struct Mounted(TempDir);
-
-impl Mounted {
-    fn new(arguments: &[&str]) -> Self {
-        let directory = TempDir::new().unwrap();
-        let status = Command::new("mount").args(arguments).arg(directory.path()).status().unwrap();
-        assert!(status.success(), "mount {arguments:?}");
-        Self(directory)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).status();
-    }
-}
-
-pub fn artishim(store: &Path, arguments: &[&str]) -> Outcome {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_artishim"));
-    command.args(["--engine", "none", "--store"]).arg(store).args(arguments);
-    outcome(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
-}
+const MIB: usize = 1 << 20;
 
 #[test]
 #[ignore = "needs root and the registry of contrib/testbed"]
@@ -72,4 +46,61 @@ fn read_only_store_serves_what_it_has_and_says_what_it_cannot() {
         assert_eq!((refused.status, refused.stderr.lines().count()), (125, 1), "{refused:?}");
         assert!(refused.stderr.contains("read-only") && refused.stderr.contains("--store"), "{refused:?}");
     }
+}
+
+/// Waits until the registry has sent so many bytes of blobs.
+fn wait_for(registry: &Registry, bytes: usize) {
+    let start = Instant::now();
+    while registry.sent("/blobs/") < bytes as u64 {
+        assert!(start.elapsed() < Duration::from_secs(60), "{} bytes came", registry.sent("/blobs/"));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+#[ignore = "needs root and a loop device"]
+fn disk_that_fills_up_in_mid_pull_is_said_in_one_line_and_the_next_pull_goes_on() {
+    // Blocks cannot be reserved there.
+    let image = Image::new("ext2", 48 * MIB as u64);
+    let disk = image.mount("");
+    let model = model(32 * MIB);
+    let (reference, registry) = served_model(model.len());
+    registry.limit_rate(8 * MIB);
+    let pull = spawn(&disk.store(), &["pull", "--quiet", "--connections", "4", &reference]);
+    // Some of it has been noted by then: that is done each second.
+    wait_for(&registry, 14 * MIB);
+    let filler = disk.fill(0);
+    let full = outcome(pull);
+    assert_eq!((full.status, full.stderr.lines().count()), (125, 1), "{full:?}");
+    assert!(full.stderr.contains("no space left") && full.stderr.contains("what arrived is kept"), "{full:?}");
+    assert_eq!(artishim(&disk.store(), &["ls", "--quiet"]).success(), "");
+    let before = registry.sent("/blobs/");
+    assert!(before < model.len() as u64, "the disk was filled too late");
+    let again = artishim(&disk.store(), &["pull", "--quiet", &reference]);
+    assert_eq!((again.status, again.stderr.lines().count()), (125, 1), "{again:?}");
+    std::fs::remove_file(filler).unwrap();
+    artishim(&disk.store(), &["pull", "--quiet", "--connections", "4", &reference]).success();
+    let entry = artishim(&disk.store(), &["path", &reference]).success();
+    assert!(std::fs::read(entry.trim_end()).unwrap() == model, "the bytes are wrong");
+    // What four connections had in hand when there was no room for it.
+    let most = model.len() + 4 * 2 * MIB;
+    assert!(registry.sent("/blobs/") <= most as u64, "{before} bytes, then {}", registry.sent("/blobs/"));
+}
+
+#[test]
+#[ignore = "needs root and a loop device"]
+fn space_of_a_file_is_reserved_when_its_first_byte_comes() {
+    let image = Image::new("ext4", 64 * MIB as u64);
+    let disk = image.mount("");
+    let model = model(32 * MIB);
+    let (reference, registry) = served_model(model.len());
+    registry.limit_rate(16 * MIB);
+    let pull = spawn(&disk.store(), &["pull", "--quiet", "--connections", "4", &reference]);
+    wait_for(&registry, 4 * MIB);
+    // Enough for the records and the index, and for nothing else.
+    disk.fill(MIB as u64);
+    assert!(registry.sent("/blobs/") < 28 * MIB as u64, "the disk was filled too late");
+    outcome(pull).success();
+    let stored = artishim(&disk.store(), &["path", &reference]).success();
+    assert!(std::fs::read(stored.trim_end()).unwrap() == model, "the bytes are wrong");
 }
