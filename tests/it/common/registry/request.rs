@@ -63,7 +63,8 @@ impl Request {
         loop {
             let mut line = String::new();
             reader.read_line(&mut line)?;
-            let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+            let Some((name, value)) = line.trim_end().split_once(':') else { break };
+            let value = value.trim_start();
             match name.to_ascii_lowercase().as_str() {
                 "range" => request.range = Some(value.to_owned()),
                 "if-range" => request.if_range = Some(value.to_owned()),
