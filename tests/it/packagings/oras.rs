@@ -109,6 +109,8 @@ fn titles() -> Vec<Fixture> {
             .blob("layer", bytes)
             .manifest(manifest(ARTIFACT, EMPTY, &[(kind, "layer", &[(TITLE, title)])]))
     };
+    // oras-py says of a folder no more than its type and its name.
+    let folder = gzip(&tar(&[In::Folder("data/"), In::File("data/m.gguf", &gguf("m"))]));
     let unpacked = |fixture: Fixture| fixture.file("in/m.gguf", gguf("m")).entry("in/m.gguf");
     vec![
         unpacked(titled("oras-title-tar-gz", TAR_GZIP, "all.tar.gz", &bytes)),
@@ -119,6 +121,7 @@ fn titles() -> Vec<Fixture> {
             "all.tar.zst",
             &zstd(&tar(&[In::File("in/m.gguf", &gguf("m"))])),
         )),
+        titled("oras-py-folder", TAR_GZIP, "data", &folder).file("data/m.gguf", gguf("m")).entry("data/m.gguf"),
         titled("oras-gzip-without-such-a-title", TAR_GZIP, "model.bin", &bytes).file("model.bin", bytes.clone()),
         titled("oras-such-a-title-without-the-type", "application/gzip", "all.tar.gz", &bytes)
             .file("all.tar.gz", bytes.clone()),
