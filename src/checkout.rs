@@ -38,15 +38,19 @@ pub async fn fetch_and_check_out(
     artifact: Artifact,
 ) -> Result<Snapshot, Error> {
     let store = session.store.clone();
-    if artifact.is_stored || !artifact.plan.has_archives() {
+    let is_unpacked = store.snapshot(&artifact.extent().key())?.is_some();
+    if artifact.is_stored || is_unpacked || !artifact.plan.has_archives() {
         let artifact = session.fetch(reference, artifact).await?;
         return blocking(move || checkout(&store, &artifact)).await;
     }
-    let arrivals = Over(Arc::default());
+    let arrivals = FailOnDrop(Arc::default());
     let (coming, unpacked) = (Arc::clone(&arrivals.0), artifact.clone());
     let unpacking = tokio::task::spawn_blocking(move || unpack_arriving(&store, &unpacked, &coming));
     let collected = session.collect(reference, &artifact, &arrivals.0).await;
-    drop(arrivals);
+    match &collected {
+        Ok(_) => arrivals.0.end(),
+        Err(_) => arrivals.0.fail(),
+    }
     let unpacked = unpacking.await.map_err(Error::Stopped)?;
     let lease = collected?;
     let (store, stored) = (session.store.clone(), artifact.clone());
@@ -55,12 +59,12 @@ pub async fn fetch_and_check_out(
     Ok(snapshot)
 }
 
-/// The end of the arrivals when nobody brings them any more.
-struct Over(Arc<Arrivals>);
+/// Arrivals that have failed when nobody brings them any more.
+struct FailOnDrop(Arc<Arrivals>);
 
-impl Drop for Over {
+impl Drop for FailOnDrop {
     fn drop(&mut self) {
-        self.0.end();
+        self.0.fail();
     }
 }
 
@@ -79,9 +83,11 @@ fn finish(store: &Store, artifact: &Artifact, unpacked: Result<Unpacked, Error>)
     }
 }
 
+/// What is read is verified here once more: the pull verifies a blob after it came, and perhaps fetches it again.
 fn unpack_arriving(store: &Store, artifact: &Artifact, arrivals: &Arc<Arrivals>) -> Result<Unpacked, Error> {
-    let mut open =
-        |blob: &Descriptor| -> io::Result<Box<dyn Read + Send>> { Ok(Box::new(arrivals.follow(store, blob))) };
+    let mut open = |blob: &Descriptor| -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(verified(arrivals.follow(store, blob), blob)))
+    };
     unpack(store, artifact, &mut open, Some(arrivals))
 }
 

@@ -1,7 +1,7 @@
 //! The blobs of a pull as they arrive, for whoever unpacks them meanwhile.
 //!
-//! A follower reads what is staged up to the first byte that is still missing, and waits there. What it reads is not
-//! verified yet: nothing made of it may be shown before the pull has ended well.
+//! A follower reads what is staged up to the first byte that is still missing, and waits there. It does not verify: a
+//! blob whose first bytes it has read may turn out to be wrong and come a second time.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -23,7 +23,10 @@ pub struct Arrivals {
 #[derive(Default)]
 struct State {
     blobs: HashMap<Digest, Arrival>,
+    /// Nothing comes any more.
     is_over: bool,
+    /// What came is not needed any more.
+    is_failed: bool,
 }
 
 #[derive(Clone)]
@@ -54,18 +57,31 @@ impl Arrivals {
         });
     }
 
-    /// A blob is in the store.
+    /// A blob that began to be staged is in the store.
+    pub(super) fn committed(&self, blob: &Digest) {
+        self.change(|state| {
+            if let Some(arrival @ Arrival::Coming(..)) = state.blobs.get_mut(blob) {
+                *arrival = Arrival::Here;
+            }
+        });
+    }
+
+    /// A blob is in the store by somebody else's doing: what was staged of it before are other bytes.
     pub(super) fn here(&self, blob: &Digest) {
         self.change(|state| {
-            if !matches!(state.blobs.get(blob), Some(Arrival::Mixed)) {
-                state.blobs.insert(blob.clone(), Arrival::Here);
-            }
+            let arrival = if state.blobs.contains_key(blob) { Arrival::Mixed } else { Arrival::Here };
+            state.blobs.insert(blob.clone(), arrival);
         });
     }
 
     /// Nothing comes any more; who waits is told so.
     pub fn end(&self) {
         self.change(|state| state.is_over = true);
+    }
+
+    /// The pull has failed; who reads is told so.
+    pub fn fail(&self) {
+        self.change(|state| state.is_failed = true);
     }
 
     /// Reads `blob` from its first byte as it arrives; blocks.
@@ -83,6 +99,7 @@ impl Arrivals {
         let mut state = self.state();
         loop {
             match state.blobs.get(blob) {
+                _ if state.is_failed => return Err(io::Error::other("the pull has failed")),
                 Some(Arrival::Mixed) => return Err(io::Error::other("the blob is fetched again")),
                 Some(arrival) if enough(arrival) => return Ok(arrival.clone()),
                 _ if state.is_over => return Err(io::Error::other("the pull has ended without the blob")),
@@ -114,9 +131,6 @@ struct Follower {
 impl Follower {
     /// The next bytes from the staged file or from the store; none at the end.
     fn read_next(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Some(file) = &self.whole {
-            return file.read_at(buffer, self.position);
-        }
         let position = self.position;
         let is_readable = |arrival: &Arrival| match arrival {
             Arrival::Coming(_, end) => *end > position,
@@ -127,10 +141,16 @@ impl Follower {
                 let ahead = usize::try_from(end - position).unwrap_or(usize::MAX).min(buffer.len());
                 file.read_at(&mut buffer[..ahead], position)
             }
-            Arrival::Here | Arrival::Mixed => {
-                let file = self.store.open_blob(&self.blob).map_err(io::Error::other)?;
-                self.whole.insert(file).read_at(buffer, position)
-            }
+            Arrival::Here | Arrival::Mixed => self.whole()?.read_at(buffer, position),
+        }
+    }
+}
+
+impl Follower {
+    fn whole(&mut self) -> io::Result<&File> {
+        match &mut self.whole {
+            Some(file) => Ok(file),
+            whole => Ok(whole.insert(self.store.open_blob(&self.blob).map_err(io::Error::other)?)),
         }
     }
 }
@@ -202,19 +222,24 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(&directory.path().join("store")).unwrap();
         let blob = blob();
-        for is_begun_again in [true, false] {
+        type Event<'a> = &'a dyn Fn(&Arrivals);
+        let events: [Event<'_>; 4] = [
+            &|arrivals| arrivals.begin(&blob.digest, staged(&directory), 0),
+            &|arrivals| arrivals.here(&blob.digest),
+            &Arrivals::end,
+            &Arrivals::fail,
+        ];
+        for event in events {
             let arrivals = Arc::new(Arrivals::default());
             arrivals.begin(&blob.digest, staged(&directory), 4);
             let mut follower = arrivals.follow(&store, &blob);
             let reader = std::thread::spawn(move || follower.read_to_end(&mut Vec::new()).is_err());
-            if is_begun_again {
-                arrivals.begin(&blob.digest, staged(&directory), 0);
-                arrivals.here(&blob.digest);
-            } else {
-                arrivals.end();
-            }
+            event(&arrivals);
+            arrivals.committed(&blob.digest);
             assert!(reader.join().unwrap());
-            assert!(arrivals.wait(&blob.digest).is_err());
+            if !arrivals.state().is_over {
+                assert!(arrivals.wait(&blob.digest).is_err());
+            }
         }
     }
 }

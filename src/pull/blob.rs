@@ -97,7 +97,7 @@ impl Fetch {
             }
         })
         .await?;
-        self.arrivals.here(&self.blob.digest);
+        self.arrivals.committed(&self.blob.digest);
         self.session.progress.finished(&self.blob.digest);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Archives: unpacked while they arrive, shown when verified, refused before they have a name.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -95,6 +96,55 @@ fn an_archive_that_is_fetched_again_is_unpacked_from_what_was_verified() {
     home.artishim(&["pull", &reference]).success();
     assert!(holds(&names(&home, "snapshots").into_iter().find(|path| path.is_dir()).unwrap(), "large.bin", &large));
     assert_sound(&home.store());
+}
+
+/// The wrong bytes are noted by a pull that is killed, the next one unpacks them, and only then finds out.
+#[test]
+fn a_snapshot_is_never_made_of_what_an_earlier_pull_left_damaged() {
+    let (home, registry) = (Home::new(), Registry::start());
+    let large = bytes(5, 3 * LARGE);
+    let tar = tar(&[("large.bin", &large)]);
+    let reference = packed(&registry, &tar);
+    let rest = |what| Fault::always(Digest::sha256(&tar).to_string(), what).at(Place::StartsIn(20_000_000..u64::MAX));
+    registry.fault(rest(What::Late(Duration::from_millis(500))));
+    registry.fault(rest(What::status(404)));
+    home.artishim(&["pull", "--quiet", &reference]).failure();
+    let staged = names(&home, "ingest").into_iter().find(|path| path.extension().is_none()).unwrap();
+    let mut damaged = fs::read(&staged).unwrap();
+    damaged[5000] ^= 1;
+    fs::write(&staged, damaged).unwrap();
+    registry.clear_faults();
+    home.artishim(&["pull", "--quiet", &reference]).success();
+    assert!(holds(&names(&home, "snapshots").into_iter().find(|path| path.is_dir()).unwrap(), "large.bin", &large));
+    assert_sound(&home.store());
+}
+
+#[test]
+fn an_archive_of_the_store_that_was_damaged_is_not_unpacked() {
+    let (home, registry) = (Home::new(), Registry::start());
+    let tar = tar(&[("first.bin", &bytes(1, 1000))]);
+    let reference = packed(&registry, &tar);
+    home.artishim(&["pull", &reference]).success();
+    names(&home, "snapshots").iter().filter(|path| path.is_dir()).for_each(|path| fs::remove_dir_all(path).unwrap());
+    let blob = home.store().join("blobs/sha256").join(Digest::sha256(&tar).hex());
+    let mut damaged = tar.clone();
+    damaged[600] ^= 1;
+    fs::remove_file(&blob).unwrap();
+    fs::write(&blob, damaged).unwrap();
+    let error = home.artishim(&["pull", "--quiet", &reference]).failure();
+    assert!(error.contains("wrong content"), "{error}");
+    assert!(names(&home, "snapshots").iter().all(|path| !path.is_dir()));
+}
+
+#[test]
+fn what_is_unpacked_is_not_unpacked_again() {
+    let (home, registry) = (Home::new(), Registry::start());
+    let reference = packed(&registry, &tar(&[("first.bin", &bytes(1, 1000))]));
+    home.artishim(&["pull", &reference]).success();
+    let snapshot = names(&home, "snapshots").into_iter().find(|path| path.is_dir()).unwrap();
+    let made = fs::metadata(snapshot.join("first.bin")).unwrap().ino();
+    home.artishim(&["pull", &reference]).success();
+    assert_eq!(fs::metadata(snapshot.join("first.bin")).unwrap().ino(), made);
 }
 
 #[test]
