@@ -43,7 +43,6 @@ pub use self::part::{Part, load};
 pub use self::settings::Settings;
 pub(crate) use self::stream::verified;
 use crate::cause::one_line;
-use crate::digest::Digest;
 use crate::manifest::{self, Descriptor, Manifest, Platform};
 use crate::packaging::{self, Plan};
 use crate::progress::Progress;
@@ -186,7 +185,7 @@ impl Session {
         let (store, config) = (self.store.clone(), artifact.config.clone());
         let described = artifact.manifest.config.as_ref().map(|config| config.digest.clone());
         let blobs = artifact.blobs().into_iter().chain([&artifact.descriptor]);
-        let digests: Vec<Digest> = blobs.map(|blob| blob.digest.clone()).collect();
+        let digests = blobs.map(|blob| blob.digest.clone()).chain([artifact.extent().key()]).collect::<Vec<_>>();
         blocking(move || {
             let lease = store.lease(&digests)?;
             described.map_or(Ok(()), |digest| store.put_blob(&lease, &config, &digest))?;

@@ -1,5 +1,6 @@
 //! The sweep: reads what is there, asks [`plan`] what goes, removes it.
 
+use std::collections::HashSet;
 use std::fs::{self, DirEntry, File, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -17,11 +18,11 @@ impl Store {
     /// Removes what neither the index nor a living lease needs; with `dry_run`, only tells.
     pub fn gc(&self, guard: &Exclusive, dry_run: bool) -> Result<Swept> {
         let leases = lease::read_all(self, guard)?;
-        let index::Roots { mut manifests, parts } = index::roots(self.root())?;
-        manifests.extend(leases.digests.iter().cloned());
-        let mut kept = plan::keep(manifests, |digest| self.references(digest))?;
-        kept.extend(parts);
+        let mut roots = index::roots(self.root())?;
+        roots.extend(leases.digests.iter().cloned());
+        let mut kept = plan::keep(roots, |digest| self.references(digest))?;
         let contents = self.contents()?;
+        self.keep_parts(&contents, &mut kept)?;
         let mut swept = plan::sweep(&contents, &kept);
         if dry_run {
             return Ok(swept);
@@ -32,6 +33,17 @@ impl Store {
         swept.ingests.retain(|digest| self.remove_ingest(digest));
         swept.blobs.iter().try_for_each(|digest| durable::remove_file(&self.blob_path(digest)))?;
         Ok(swept)
+    }
+
+    /// Keeps the snapshots of parts of what is kept: a container may use one that no name stands for.
+    fn keep_parts(&self, contents: &Contents, kept: &mut HashSet<Digest>) -> Result<()> {
+        for (key, _) in &contents.snapshots {
+            let snapshot = if kept.contains(key) { None } else { self.snapshot(key)? };
+            if snapshot.is_some_and(|snapshot| kept.contains(&snapshot.listing.digest)) {
+                kept.insert(key.clone());
+            }
+        }
+        Ok(())
     }
 
     /// What a root lists; nothing if it is no manifest, or is not here, or is damaged.

@@ -121,21 +121,10 @@ pub(super) fn create(root: &Path) -> Result<()> {
     save(root, &empty)
 }
 
-/// What a sweep starts from.
-#[derive(Debug, Default)]
-pub(super) struct Roots {
-    /// The digests of all entries, also of those that cannot be read otherwise.
-    pub(super) manifests: Vec<Digest>,
-    /// The names of the snapshots of parts.
-    pub(super) parts: Vec<Digest>,
-}
-
-pub(super) fn roots(root: &Path) -> Result<Roots> {
-    let index = load(root)?;
+/// The digests of all entries, also of those that cannot be read otherwise.
+pub(super) fn roots(root: &Path) -> Result<Vec<Digest>> {
     let digest = |value: &Value| value.get("digest")?.as_str()?.parse().ok();
-    let entries = index.manifests.iter().filter_map(Entry::read);
-    let parts = entries.filter(|entry| entry.selection().is_some()).map(|entry| entry.extent().key()).collect();
-    Ok(Roots { manifests: index.manifests.iter().filter_map(digest).collect(), parts })
+    Ok(load(root)?.manifests.iter().filter_map(digest).collect())
 }
 
 fn load(root: &Path) -> Result<Index> {

@@ -50,10 +50,12 @@
 //!
 //! Under the exclusive lock: the roots are the index's entries and the digests of living leases. A root that is a
 //! manifest keeps its config and layers, one that is an index keeps its children and what they list. Blobs not kept are
-//! removed, snapshots too that are neither of a kept manifest nor of a part that an entry or a lease names (renamed to a
-//! temporary name first), temporary files of dead processes and dead leases as well. A manifest whose name stands for a
-//! part keeps what is here of the rest, which a whole pull does not fetch again. An ingest that somebody holds is left alone; one whose blob is there is removed; another one
-//! is kept for resumption if it is kept by a root, and for seven days after its last change if it is not.
+//! removed; snapshots too whose manifest is not kept, in whole or in part (renamed to a temporary name first); temporary
+//! files of dead processes and dead leases as well. A manifest whose name stands for a part keeps what is here of the
+//! rest, which a whole pull does not fetch again. An ingest that somebody holds is left alone; one whose blob is there is
+//! removed; another one is kept for resumption if it is kept by a root, and for seven days after its last change if it is
+//! not.
+
 mod claim;
 mod durable;
 mod error;

@@ -228,28 +228,27 @@ fn pulls_and_sweeps_at_once_break_nothing() {
 }
 
 #[test]
-fn the_snapshot_of_a_part_stays_while_a_name_or_a_lease_needs_it() {
+fn the_snapshot_of_a_part_stays_while_its_manifest_or_a_lease_does() {
     let mut fixture = fixture();
-    let manifest = fixture.manifest(&[]);
-    let part = |text: &str| Extent { manifest: manifest.digest.clone(), selection: Some(text.to_owned()) };
-    let (named, leased, gone) = (part("named"), part("leased"), part("gone"));
-    let mut snapshots = vec![];
-    for extent in [&named, &leased, &gone] {
+    let theirs = fixture.put(b"theirs");
+    let (kept, gone) = (fixture.manifest(&[]), fixture.manifest(&[&theirs]));
+    let part = |manifest: &Descriptor, text: &str| Extent {
+        manifest: manifest.digest.clone(),
+        selection: Some(text.to_owned()),
+    };
+    let parts = [part(&kept, "one"), part(&gone, "leased"), part(&gone, "one")];
+    let mut leases = vec![];
+    for extent in &parts {
         let lease = fixture.store.lease(&[]).unwrap();
-        let listing = super::snapshot::listing(&manifest.digest);
+        let listing = super::snapshot::listing(&extent.manifest);
         fixture.store.stage_snapshot(&lease, &extent.key()).unwrap().commit(&listing).unwrap();
-        snapshots.push(lease);
+        leases.push(lease);
     }
-    let _lease = snapshots.swap_remove(1);
-    drop(snapshots);
-    let mut tagged = manifest.clone();
-    tagged.annotations.insert(media::SELECTION.to_owned(), String::from("named"));
-    fixture.tag("quay.io/a:1", &tagged);
+    let _lease = leases.swap_remove(1);
+    drop(leases);
+    fixture.tag("quay.io/a:1", &kept);
     fixture.renew();
-    assert_eq!(gc(&fixture.store).snapshots, [gone.key()]);
+    assert_eq!(gc(&fixture.store).snapshots, [parts[2].key()]);
     let exists = |extent: &Extent| fixture.store.snapshot(&extent.key()).unwrap().is_some();
-    assert_eq!([&named, &leased, &gone].map(exists), [true, true, false]);
-    // Pulled whole, the name needs the part no more.
-    fixture.tag("quay.io/a:1", &manifest);
-    assert_eq!(gc(&fixture.store).snapshots, [named.key()]);
+    assert_eq!(parts.each_ref().map(exists), [true, true, false]);
 }
