@@ -3,7 +3,7 @@
 //! Source: replicate/cog specs/draft-weights.md. Before it, a layer was one plain file with its place in the container
 //! as an annotation, and the config listed nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 
@@ -39,8 +39,15 @@ pub(super) fn matches(manifest: &Manifest, _config: &[u8]) -> bool {
 
 pub(super) fn pieces(manifest: &Manifest, config: &[u8]) -> Result<Vec<Piece>, Error> {
     let files = files(manifest, config)?;
-    let layers = manifest.layers.iter().filter(|layer| layer.kind() != media::EMPTY);
-    layers.map(|layer| piece(layer, files.as_ref())).collect()
+    let mut seen = HashSet::new();
+    let mut pieces = Vec::new();
+    for layer in manifest.layers.iter().filter(|layer| layer.kind() != media::EMPTY) {
+        // The same archive again is the same files; with all that is listed of it each time, it would fill the memory.
+        if layer.kind().starts_with(EARLY_LAYER) || seen.insert(&layer.digest) {
+            pieces.push(piece(layer, files.as_ref())?);
+        }
+    }
+    Ok(pieces)
 }
 
 /// The files of each layer.

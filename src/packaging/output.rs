@@ -14,6 +14,8 @@ use super::{Error, Packaging, Role, Selection};
 
 /// As many files, folders and links as any model with its dataset has; it bounds the memory of a layout.
 const MAX_MEMBERS: usize = 200_000;
+/// How many names of files that are left out are worth telling.
+const MAX_LEFT: usize = 100;
 /// How much of a file is looked at: enough to tell GGUF and JSON.
 pub const HEAD_BYTES: usize = 8;
 
@@ -52,7 +54,7 @@ pub(super) struct Output<'a> {
     sink: &'a mut dyn Sink,
     limit: Option<u64>,
     selection: Option<&'a Selection>,
-    /// What was left out, for the case that nothing else is there.
+    /// Some of what was left out, for the case that nothing else is there.
     left: Vec<String>,
     /// The bytes that came out of archives.
     unpacked: u64,
@@ -77,8 +79,10 @@ impl<'a> Output<'a> {
     /// reading.
     pub(super) fn file(&mut self, file: &Entry<'_>, role: Option<Role>, source: &mut dyn Read) -> Result<(), Error> {
         if self.leaves_out(file.path) {
-            self.left.push(file.path.to_owned());
-            return self.count();
+            if self.left.len() < MAX_LEFT {
+                self.left.push(file.path.to_owned());
+            }
+            return self.keep(file.path.len());
         }
         self.make_room(file)?;
         self.announce(file.path)?;

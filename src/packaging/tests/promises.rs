@@ -163,3 +163,13 @@ fn a_file_of_olot_is_held_against_its_digest() {
     modelcar(&wrong, "directory").files();
     modelcar("md5:x", "file").files();
 }
+
+#[test]
+fn a_layer_listed_again_and_again_takes_its_files_once() {
+    let cog = Cog::new();
+    let artifact = cog.artifact();
+    let mut manifest = artifact.manifest();
+    let again = manifest.layers[0].clone();
+    manifest.layers.extend(std::iter::repeat_n(again, 1000));
+    assert_eq!(cog::pieces(&manifest, &cog.config()).unwrap().len(), 2);
+}
