@@ -44,8 +44,8 @@ pub(super) async fn is_here(context: &Context, session: &Session, reference: &Re
         return Ok(true);
     }
     match podman(context).await? {
-        // It has all or nothing.
-        Some(_) if matches!(session.part, Part::Asked(_)) => Ok(false),
+        // It has all or nothing, and the name may stand for a part here.
+        Some(_) if matches!(session.part, Part::Asked(_)) || session.is_part(reference) => Ok(false),
         Some(engine) => Ok(native::has(&engine, &reference.to_string()).await?),
         None => Ok(false),
     }

@@ -50,7 +50,7 @@ impl<'a> Content<'a> {
         reference: Option<&'a Reference>,
         artifact: &'a Artifact,
     ) -> Result<Self, Error> {
-        let snapshot = session.store.snapshot(&artifact.descriptor.digest)?;
+        let snapshot = session.store.snapshot(&artifact.extent().key())?;
         Ok(Self { session, reference, artifact, snapshot })
     }
 

@@ -213,7 +213,8 @@ impl Error {
             Self::Interrupted { .. } | Self::Truncated { .. } => true,
             // 501 and 505 are about the request; those from 520 on are content networks' own.
             Self::Status(status) => matches!(status.status, 408 | 429 | 500 | 502..=504 | 506..=599),
-            Self::Exhausted { source, .. } => source.is_transient(),
+            // What was borne with for so long may pass.
+            Self::Exhausted { .. } => true,
             _ => false,
         }
     }
