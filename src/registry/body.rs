@@ -33,7 +33,8 @@ impl Body {
             status => return Err(Error::protocol(url, format!("its status is {status}"))),
         };
         match response.content_length() {
-            Some(length) if length != given.end - given.start && response.status() == 200 => {
+            // Who answers a range like that may answer better to a request for all.
+            Some(length) if length != given.end - given.start && *asked == (0..descriptor.size) => {
                 let (digest, size) = (descriptor.digest.clone(), descriptor.size);
                 Err(Mismatch::Size { digest, size, seen: length }.into())
             }
