@@ -210,6 +210,11 @@ impl Manifest {
     }
 }
 
+/// The bytes of all blobs; at most as many as a number holds.
+pub fn total<'a>(blobs: impl IntoIterator<Item = &'a Descriptor>) -> u64 {
+    blobs.into_iter().fold(0, |total, blob| total.saturating_add(blob.size))
+}
+
 fn without_parameters(media_type: &str) -> &str {
     media_type.split(';').next().unwrap_or_default().trim()
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Context, Result};
-use crate::manifest::{Descriptor, Manifest};
+use crate::manifest::{Manifest, total};
 use crate::media;
 use crate::packaging::{self, Packaging};
 use crate::pull;
@@ -108,7 +108,7 @@ fn line(store: &Store, entry: &Entry) -> Line {
         kind: manifest.as_ref().and_then(|manifest| kind(store, manifest)).map_or("", |kind| kind.as_str()),
         size: match part_size(store, entry) {
             Some(size) => size,
-            None => manifest.map_or(0, |manifest| sum(&manifest.layers)),
+            None => manifest.map_or(0, |manifest| total(&manifest.layers)),
         },
         selection: entry.selection().and_then(|text| serde_json::from_str(text).ok()),
     }
@@ -125,10 +125,5 @@ fn kind(store: &Store, manifest: &Manifest) -> Option<Packaging> {
 fn part_size(store: &Store, entry: &Entry) -> Option<u64> {
     entry.selection()?;
     let artifact = pull::load(store, entry).ok()??;
-    Some(sum(artifact.plan.blobs()))
-}
-
-/// The bytes of all blobs; a manifest may promise more than a number holds.
-fn sum<'a>(blobs: impl IntoIterator<Item = &'a Descriptor>) -> u64 {
-    blobs.into_iter().fold(0, |sum, blob| sum.saturating_add(blob.size))
+    Some(total(artifact.plan.blobs()))
 }

@@ -152,7 +152,7 @@ impl Model {
             chat_template: listing.chat_template.clone(),
             chat_template_text: None,
             has_own_template: false,
-            size: artifact.manifest.layers.iter().map(|layer| layer.size).fold(0, u64::saturating_add),
+            size: crate::manifest::total(&artifact.manifest.layers),
             files: listing.files.iter().map(Named::from).collect(),
             archives,
             entry_problem: entry.as_ref().err().cloned(),

@@ -54,6 +54,7 @@ mod preview;
 mod producer;
 mod promise;
 mod selection;
+mod telling;
 #[cfg(test)]
 mod tests;
 
@@ -70,10 +71,11 @@ pub use entry::{entry, entry_candidates, named_entry};
 pub use error::{Child, Difference, Error};
 pub use index::{choose_child, tell_child, untold_children};
 pub use layout::{Open, lay_out};
-pub use needed::{Heads, Needed, Request};
+pub use needed::{Needed, Request};
 pub use output::{Entry, HEAD_BYTES, Sink};
 pub use promise::{Promise, PromisedFile};
 pub use selection::Selection;
+pub use telling::Heads;
 
 /// How a producer laid files into an artifact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -3,14 +3,14 @@
 //! The rules are those of [`super::entry`], which tells files by their first bytes; here a name stands for them, and
 //! only where names leave the entry open, blobs whose names tell nothing are looked into.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
-use crate::digest::Digest;
 use crate::manifest::Descriptor;
 
 use super::entry::{self, Known, Shard};
 use super::path::{base_name, below, parent};
-use super::{Content, Error, Naming, Piece, Plan, Role, Selection};
+use super::telling::Heads;
+use super::{Error, Piece, Plan, Role, Selection};
 
 /// How many blobs are looked into, the largest ones: a model is large.
 const MAX_LOOKS: usize = 16;
@@ -34,11 +34,6 @@ const OTHER_WEIGHTS: [&str; 14] = [
 /// Files for people, and data that a model was made of.
 const FOR_PEOPLE: [&str; 11] =
     [".md", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".mp4", ".pdf", ".csv", ".parquet"];
-/// Files that a loader reads beside the weights.
-const READ: [&str; 9] = [".safetensors", ".json", ".jinja", ".txt", ".model", ".py", ".yaml", ".yml", ".tiktoken"];
-
-/// The first bytes of blobs.
-pub type Heads = HashMap<Digest, Vec<u8>>;
 
 /// What a user asks for of an artifact's files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,50 +80,20 @@ impl Request {
     }
 }
 
-impl Piece {
-    /// The path of the piece's file; none where it must be unpacked to know.
-    ///
-    /// An archive that a producer annotated with the name of a file holds that file: modctl packs each into a tar.
-    pub(super) fn presumed_path(&self) -> Option<&str> {
-        match &self.content {
-            Content::File { path } => Some(path),
-            Content::Archive { path: Some(path), naming: Naming::Annotated } if is_telling(path) => Some(path),
-            Content::Archive { .. } | Content::ImageLayer => None,
-        }
-    }
-}
-
-fn is_telling(path: &str) -> bool {
-    [OTHER_WEIGHTS.as_slice(), &FOR_PEOPLE, &READ].iter().any(|endings| ends_with_any(path, endings))
-}
-
 fn ends_with_any(path: &str, endings: &[&str]) -> bool {
     endings.iter().any(|ending| path.ends_with(ending))
 }
 
-/// The files as if they were laid out, with the first bytes their names promise.
+/// The files as if they were laid out.
 fn known(plan: &Plan, heads: &Heads) -> Result<Vec<Known>, Error> {
-    let known = plan.pieces.iter().map(|piece| {
-        let path = piece.presumed_path().ok_or(Error::Packed)?.to_owned();
-        let promised = match &path {
-            path if path.ends_with(".gguf") => &b"GGUF"[..],
-            path if path.ends_with(".json") => b"{",
-            _ => b"",
-        };
-        let (size, blob) = (piece.blob.size, piece.blob.digest.clone());
-        let head = heads.get(&blob).map_or(promised, Vec::as_slice).to_vec();
-        Ok(Known { path, size, blob, head, role: piece.role, target: None })
-    });
-    known.collect()
+    let known = |piece: &Piece| Ok(piece.presume(piece.presumed_path().ok_or(Error::Packed)?, heads));
+    plan.pieces.iter().map(known).collect()
 }
 
 /// The blobs worth a look: files whose names and types tell nothing.
 fn looks(plan: &Plan, heads: &Heads) -> Vec<Descriptor> {
-    let is_open = |piece: &&Piece| match &piece.content {
-        Content::File { path } => piece.role.is_none() && !is_telling(path),
-        Content::Archive { .. } | Content::ImageLayer => false,
-    };
-    let mut blobs: Vec<&Descriptor> = plan.pieces.iter().filter(is_open).map(|piece| &piece.blob).collect();
+    let untold = plan.pieces.iter().filter(|piece| piece.is_untold());
+    let mut blobs: Vec<&Descriptor> = untold.map(|piece| &piece.blob).collect();
     blobs.sort_by_key(|blob| std::cmp::Reverse(blob.size));
     blobs.into_iter().take(MAX_LOOKS).filter(|blob| !heads.contains_key(&blob.digest)).cloned().collect()
 }

@@ -1,54 +1,15 @@
 //! What can be told of an artifact's files before they are laid out: all but what lies in archives.
 
-use std::collections::HashMap;
-
-use bytes::Bytes;
-
 use crate::digest::Digest;
 use crate::listing::{File, Listing};
 use crate::manifest::Descriptor;
 
 use super::entry::{self, Known};
-use super::path::base_name;
-use super::{Content, Packaging, Piece, Plan, Selection};
+use super::telling::Heads;
+use super::{Content, Packaging, Plan, Selection};
 
 /// How many files are looked into; more without a name that tells are no model but a store of somebody's.
 const MAX_UNTOLD: usize = 32;
-/// Endings that say what a file is.
-const ENDINGS: [&str; 29] = [
-    "bin",
-    "csv",
-    "dduf",
-    "gguf",
-    "gz",
-    "h5",
-    "html",
-    "jinja",
-    "jpg",
-    "json",
-    "jsonl",
-    "md",
-    "model",
-    "msgpack",
-    "onnx",
-    "parquet",
-    "pdf",
-    "png",
-    "pt",
-    "pth",
-    "py",
-    "safetensors",
-    "tar",
-    "tgz",
-    "toml",
-    "txt",
-    "yaml",
-    "yml",
-    "zst",
-];
-/// Names that do.
-const NAMES: [&str; 7] = ["license", "licence", "copying", "notice", "readme", "modelfile", "kitfile"];
-
 impl Plan {
     /// The files whose first bytes must be seen to know whether they are a model: neither their names nor the
     /// packaging say what they are.
@@ -57,10 +18,7 @@ impl Plan {
         if self.packaging == Packaging::Ollama {
             return Vec::new();
         }
-        let untold = self.pieces.iter().filter_map(|piece| match &piece.content {
-            Content::File { path } if piece.role.is_none() && !is_telling(path) => Some(&piece.blob),
-            _ => None,
-        });
+        let untold = self.pieces.iter().filter(|piece| piece.is_untold()).map(|piece| &piece.blob);
         untold.take(MAX_UNTOLD).collect()
     }
 
@@ -75,8 +33,12 @@ impl Plan {
 
     /// The listing as far as it can be told; `heads` are the first bytes of blobs that were looked at, for the others
     /// the names count.
-    pub fn preview(&self, digest: &Digest, heads: &HashMap<Digest, Bytes>) -> Listing {
-        let known: Vec<Known> = self.pieces.iter().filter_map(|piece| known(piece, heads)).collect();
+    pub fn preview(&self, digest: &Digest, heads: &Heads) -> Listing {
+        let files = self.pieces.iter().filter_map(|piece| match &piece.content {
+            Content::File { path } => Some(piece.presume(path, heads)),
+            Content::Archive { .. } | Content::ImageLayer => None,
+        });
+        let known: Vec<Known> = files.collect();
         let choice = entry::choose(&known, self.packaging, self.entry.as_deref());
         let files = known.into_iter().map(|file| File { path: file.path, size: file.size, blob: file.blob });
         Listing {
@@ -91,26 +53,10 @@ impl Plan {
     }
 }
 
-fn known(piece: &Piece, heads: &HashMap<Digest, Bytes>) -> Option<Known> {
-    let Content::File { path } = &piece.content else { return None };
-    let by_name: &[u8] = match path {
-        _ if path.ends_with(".gguf") => crate::gguf::MAGIC,
-        _ if path.ends_with(".json") => b"{",
-        _ => b"",
-    };
-    let head = heads.get(&piece.blob.digest).map_or(by_name, |head| head);
-    let (size, blob) = (piece.blob.size, piece.blob.digest.clone());
-    Some(Known { path: path.clone(), size, blob, head: head.to_vec(), role: piece.role, target: None })
-}
-
-fn is_telling(path: &str) -> bool {
-    let name = base_name(path).to_lowercase();
-    let by_ending = name.rsplit_once('.').is_some_and(|(_, ending)| ENDINGS.contains(&ending));
-    by_ending || NAMES.iter().any(|telling| name.starts_with(telling))
-}
-
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::super::tests::{Artifact, GGUF};
     use super::*;
 
@@ -135,17 +81,17 @@ mod tests {
     fn the_entry_is_told_by_name_or_by_what_was_seen() {
         let digest = Digest::sha256(b"m");
         let named = plan(&["mmproj.gguf", "m.gguf", "chat_template.jinja", "note"]);
-        let listing = named.preview(&digest, &HashMap::new());
+        let listing = named.preview(&digest, &Heads::new());
         assert_eq!(listing.entry.as_deref(), Some("m.gguf"));
         assert_eq!(listing.mmproj.as_deref(), Some("mmproj.gguf"));
         assert_eq!(listing.chat_template.as_deref(), Some("chat_template.jinja"));
         assert_eq!(listing.files.len(), 4);
         let bare = plan(&["tinyllama", "other"]);
-        assert_eq!(bare.preview(&digest, &HashMap::new()).entry, None);
-        let seen = HashMap::from([(bare.untold()[0].digest.clone(), Bytes::from_static(&GGUF[..8]))]);
+        assert_eq!(bare.preview(&digest, &Heads::new()).entry, None);
+        let seen = Heads::from([(bare.untold()[0].digest.clone(), Bytes::from_static(&GGUF[..8]))]);
         assert_eq!(bare.preview(&digest, &seen).entry.as_deref(), Some("tinyllama"));
         let folder = plan(&["config.json", "model-00001-of-00002.safetensors"]);
-        assert_eq!(folder.preview(&digest, &HashMap::new()).entry.as_deref(), Some("."));
+        assert_eq!(folder.preview(&digest, &Heads::new()).entry.as_deref(), Some("."));
     }
 
     #[test]
@@ -158,6 +104,6 @@ mod tests {
         let plan = artifact.plan().unwrap();
         let archives: Vec<_> = plan.archives().map(|(path, blob)| (path, blob.size)).collect();
         assert_eq!(archives, [(Some("docs.tar.gz"), tar.len() as u64)]);
-        assert_eq!(plan.preview(&Digest::sha256(b"m"), &HashMap::new()).files.len(), 1);
+        assert_eq!(plan.preview(&Digest::sha256(b"m"), &Heads::new()).files.len(), 1);
     }
 }

@@ -214,7 +214,7 @@ impl Session {
         lease: &Arc<Lease>,
         arrivals: &Arc<Arrivals>,
     ) -> Result<()> {
-        let bytes = total(&blobs);
+        let bytes = manifest::total(&blobs);
         self.store.check_space(&blobs)?;
         self.progress.planned(blobs.len(), bytes);
         // The small ones first, as nothing waits for them then; the others as the artifact has them.
@@ -290,11 +290,6 @@ impl Session {
         }
         self.read_remote(reference, blob).await
     }
-}
-
-/// The bytes of all blobs; a manifest may promise more than a number holds.
-fn total<'a>(blobs: impl IntoIterator<Item = &'a Descriptor>) -> u64 {
-    blobs.into_iter().fold(0, |total, blob| total.saturating_add(blob.size))
 }
 
 /// Works on a thread that may wait: for a disk, or for another process that has a lock.

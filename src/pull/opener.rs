@@ -12,8 +12,8 @@ use tokio::runtime::Handle;
 use super::connections::Connections;
 use super::download::Download;
 use super::stream::{CHUNK, Ordered, Reader, verified};
-use super::{Artifact, Session, total};
-use crate::manifest::Descriptor;
+use super::{Artifact, Session};
+use crate::manifest::{self, Descriptor};
 use crate::packaging::Plan;
 use crate::reference::Reference;
 
@@ -53,7 +53,7 @@ impl Opener {
         let plan = artifact.plan.clone();
         let is_missing = |blob: &&Descriptor| !session.store.has_blob(blob).unwrap_or(false);
         let missing: Vec<&Descriptor> = plan.blobs().into_iter().filter(is_missing).collect();
-        let bytes = total(missing.iter().copied());
+        let bytes = manifest::total(missing.iter().copied());
         if !missing.is_empty() {
             session.progress.planned(missing.len(), bytes);
         }

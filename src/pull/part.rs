@@ -11,12 +11,9 @@ use super::{Artifact, Result, Session};
 use crate::listing::Extent;
 use crate::manifest::{self, Descriptor};
 use crate::media;
-use crate::packaging::{self, Heads, Needed, Request, Selection};
+use crate::packaging::{self, HEAD_BYTES, Heads, Needed, Request, Selection};
 use crate::reference::Reference;
 use crate::store::{self, Entry, Store};
-
-/// As many bytes as tell what a file is.
-const HEAD_BYTES: u64 = 8;
 
 /// Which files of an artifact are wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -117,8 +114,8 @@ impl Session {
                 Needed::Files(selection) => return Ok(selection),
                 Needed::Look(blobs) => {
                     for blob in blobs {
-                        let head = self.prefix(reference, artifact, &blob, HEAD_BYTES).await?;
-                        heads.insert(blob.digest, head.to_vec());
+                        let head = self.prefix(reference, artifact, &blob, HEAD_BYTES as u64).await?;
+                        heads.insert(blob.digest, head);
                     }
                 }
             }
@@ -127,13 +124,13 @@ impl Session {
 }
 
 /// The first bytes of a blob, if it is in the store and can be read.
-fn stored_head(store: &Store, blob: &Descriptor) -> Result<Option<Vec<u8>>> {
+fn stored_head(store: &Store, blob: &Descriptor) -> Result<Option<Bytes>> {
     if !store.has_blob(blob)? {
         return Ok(None);
     }
     let mut head = Vec::new();
-    let read = store.open_blob(blob)?.take(HEAD_BYTES).read_to_end(&mut head);
-    Ok(read.is_ok().then_some(head))
+    let read = store.open_blob(blob)?.take(HEAD_BYTES as u64).read_to_end(&mut head);
+    Ok(read.is_ok().then(|| head.into()))
 }
 
 /// Loads what a name stands for from the store; `None` when one of its blobs is not there.

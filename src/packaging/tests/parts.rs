@@ -249,7 +249,7 @@ fn only_files_whose_names_tell_nothing_are_looked_into() {
     assert_eq!(names, ["gguf-bare", "notes"], "the largest first");
     let heads = blobs.iter().map(|blob| {
         let head = if plan.name_of(&blob.digest) == "gguf-bare" { &b"GGUF\x03\0\0\0"[..] } else { b"notes" };
-        (blob.digest.clone(), head.to_vec())
+        (blob.digest.clone(), bytes::Bytes::from_static(head))
     });
     let Needed::Files(found) = request.needed(&plan, &heads.collect()).unwrap() else { panic!("it looks again") };
     assert_eq!(paths(&plan.clone().select(&found).unwrap()), ["gguf-bare", "mmproj.gguf"]);
