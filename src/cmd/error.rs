@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::{FAILURE, INTERRUPTED};
 use crate::cause::one_line;
+use crate::registry::Cause;
 use crate::ui::{SENTENCE, Ui, shortened};
 use crate::{
     checkout, config, deliver, digest, engine, model, mount, packaging, process, pull, reference, registry, rewrite,
@@ -237,6 +238,9 @@ fn deliver_hint(error: &deliver::Error) -> Option<String> {
 fn registry_hint(error: &registry::Error) -> Option<String> {
     let hint = match error {
         registry::Error::Exhausted { source, .. } => return registry_hint(source),
+        registry::Error::Unreachable { source: Cause::Certificate(_) | Cause::PlainHttp, .. } => {
+            "--tls-verify=false allows it"
+        }
         registry::Error::Unreachable { .. } => "check the registry's name and the network",
         registry::Error::Unauthorized { had_credentials: false, registry, .. } => {
             return Some(format!(
@@ -249,6 +253,9 @@ fn registry_hint(error: &registry::Error) -> Option<String> {
         registry::Error::NotFound { .. } => "check repository and tag; some registries say this of private ones too",
         registry::Error::Status(status) if status.codes.iter().any(|code| is_about_shards(&code.message)) => {
             "name one quantization by its tag, or fetch the files with `hf download`"
+        }
+        registry::Error::Status(status) if status.status == 429 => {
+            "wait, or log in: the registry limits how much it gives"
         }
         registry::Error::Blob(digest::Mismatch::Size { .. }) => {
             "if other tools get the same size, the manifest is wrong, as old versions of olot write it: have it packed again"
@@ -313,7 +320,14 @@ fn packaging_hint(error: &packaging::Error) -> Option<String> {
         packaging::Error::Tensors => "run it with ollama, or name a GGUF or safetensors build of it",
         packaging::Error::TooLarge { .. } => ROOM,
         packaging::Error::Sink { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => ROOM,
-        packaging::Error::Config { .. }
+        packaging::Error::NoFiles | packaging::Error::NoModels | packaging::Error::NoChild => {
+            "name an artifact or image that holds a model"
+        }
+        packaging::Error::Path { .. }
+        | packaging::Error::Collision { .. }
+        | packaging::Error::Special { .. }
+        | packaging::Error::HardLink { .. }
+        | packaging::Error::Config { .. }
         | packaging::Error::NoLayer { .. }
         | packaging::Error::Unlike { .. }
         | packaging::Error::Larger { .. } => "have the artifact packed again by whoever made it",

@@ -66,7 +66,7 @@ pub(super) async fn run(context: &Context, args: PullArgs) -> Result<()> {
 /// What is asked for; all of it without options.
 fn part(args: &PartArgs) -> Result<Part> {
     if args.entry.is_some() && !args.entry_only {
-        let text = "--entry says which file is the entry for --entry-only, which is missing";
+        let text = "--entry goes with --entry-only; `artishim path --entry` chooses among what is here";
         return Err(Error::usage(text.to_owned()));
     }
     Ok(args.request()?.map_or(Part::Whole, Part::Asked))

@@ -197,7 +197,7 @@ fn what_cannot_be_pulled_in_part_is_told_in_one_line() {
         (&["--include", "a[", &reference], "pattern \"a[\" is refused: unclosed character class; missing ']'"),
         (
             &["--entry", "a-Q4_K_M.gguf", &reference],
-            "--entry says which file is the entry for --entry-only, which is missing",
+            "--entry goes with --entry-only; `artishim path --entry` chooses among what is here",
         ),
         (
             &["--entry-only", "--entry", "b.gguf", &reference],
