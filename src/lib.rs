@@ -2,7 +2,7 @@
 //!
 //! # Parts
 //!
-//! Modules stand on four levels and use only lower ones (`tests/it/layers.rs` holds the arrows):
+//! Modules stand on four levels and use lower ones, and of their own what `tests/it/layers.rs` allows, which holds the arrows:
 //!
 //! 0. words, without I/O: [`reference`], [`digest`], [`media`], [`manifest`], [`listing`], [`progress`], [`mount`],
 //!    [`gguf`];
