@@ -92,6 +92,19 @@ create(Path(\"model\"), Path(\"artifact\"), artifact_type={artifact_type})'
     }
 }
 
+/// The older way of OLOT to make an artifact, still in it: skopeo and the registry take it as it is.
+#[test]
+#[ignore = "needs root and contrib/testbed"]
+fn olot_artifact_with_the_sizes_of_files_in_place_of_their_tars_is_refused() {
+    let shop = Workshop::new("olot");
+    shop.run(
+        "python -c 'from pathlib import Path; from olot.oci_artifact import create_oci_artifact_from_model as create
+create(Path(\"model\"), Path(\"artifact\"))'
+        skopeo copy --quiet --dest-tls-verify=false oci:artifact docker://$REF",
+    );
+    shop.assert_refused(&shop.reference(), &["its manifest says", "olot"]);
+}
+
 /// As much of Hugging Face's hub as it takes to serve the folder `model` of the current directory as one repository.
 const HUB: &str = r#"
 import http.server, json, os
