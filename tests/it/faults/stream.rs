@@ -14,8 +14,8 @@ use super::rig::{Rig, Watcher, assert_names, settings};
 use super::schedule::Dice;
 use crate::common::registry::{Fault, Tags, What};
 
-/// What is gathered of one stream before it is handed on: so much may come beyond the window where there are no ranges.
-const BATCH: u64 = 512 * 1024;
+/// What is taken at once: half a MiB, and the rest of the piece that fills it, of which hyper reads 408 KiB at most.
+const BATCH: u64 = (512 + 408) * 1024;
 
 /// Somebody who reads, and how.
 #[derive(Clone, Copy, Debug)]
