@@ -14,7 +14,7 @@ use crate::common::registry::{Auth, Expiry, Fault, Place, Tags, What};
 const LONG: Duration = Duration::from_secs(600);
 const FAILURES: u32 = 8;
 /// The seeds that are thrown every time; what failed once and was mended is among them.
-const SEEDS: [u64; 3] = [3, 11, 1963];
+const SEEDS: [u64; 4] = [3, 11, 1963, 662_486];
 
 /// Splitmix64: every number is as good as any other, and the same seed gives the same ones.
 pub struct Dice(u64);
@@ -71,14 +71,15 @@ impl Throw {
     }
 }
 
-/// `count` throws of each seed that is thrown every time and of one that never was before.
+/// `count` throws of each seed that is thrown every time.
 ///
-/// `ARTISHIM_FAULT_SEED=SEED` throws that seed's, `ARTISHIM_FAULT_SEED=SEED/INDEX` only that one.
+/// `ARTISHIM_FAULT_SEED=SEED` throws that seed's, `ARTISHIM_FAULT_SEED=SEED/INDEX` only that one, and
+/// `ARTISHIM_FAULT_SEED=new` those of a seed that never was before.
 pub fn throws(count: u64) -> Vec<Throw> {
     let seeds = match named() {
         Some((seed, Some(index))) => return vec![Throw { seed, index }],
         Some((seed, None)) => vec![seed],
-        None => [&SEEDS[..], &[new_seed()]].concat(),
+        None => SEEDS.to_vec(),
     };
     println!("throws {count} times each: ARTISHIM_FAULT_SEED={seeds:?}");
     seeds.into_iter().flat_map(|seed| (0..count).map(move |index| Throw { seed, index })).collect()
@@ -91,6 +92,9 @@ pub fn seed() -> u64 {
 
 fn named() -> Option<(u64, Option<u64>)> {
     let text = std::env::var("ARTISHIM_FAULT_SEED").ok()?;
+    if text == "new" {
+        return Some((new_seed(), None));
+    }
     let (seed, index) = text.split_once('/').map_or((text.as_str(), None), |(seed, index)| (seed, Some(index)));
     Some((seed.parse().unwrap(), index.map(|index| index.parse().unwrap())))
 }
