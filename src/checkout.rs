@@ -143,3 +143,45 @@ impl Sink for SnapshotSink<'_> {
         self.staged.symlink(path, target).map_err(io::Error::other)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::manifest::Manifest;
+
+    #[test]
+    fn what_was_staged_wrong_is_not_unpacked_though_all_of_it_was_there() {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_ustar();
+        header.set_path("m.gguf").unwrap();
+        header.set_size(4);
+        header.set_mode(0o644);
+        header.set_cksum();
+        builder.append(&header, &b"GGUF"[..]).unwrap();
+        let right = builder.into_inner().unwrap();
+        let digest = crate::digest::Digest::sha256(&right);
+        let kind = "application/vnd.cncf.model.weight.v1.tar";
+        let json = format!(r#"{{"layers":[{{"mediaType":"{kind}","digest":"{digest}","size":{}}}]}}"#, right.len());
+        let descriptor = Descriptor::new("", crate::digest::Digest::sha256(json.as_bytes()), json.len() as u64);
+        let manifest = Manifest::parse(json.as_bytes(), &descriptor.digest).unwrap();
+        let plan = packaging::plan(&manifest, &[]).unwrap();
+        let (bytes, config) = (Bytes::from(json), Bytes::new());
+        let artifact = Artifact { descriptor, bytes, manifest, config, plan, is_stored: false, is_child: false };
+        // In the content, of which a tar has no sum of its own.
+        let mut wrong = right.clone();
+        wrong[513] ^= 1;
+        for (staged, is_right) in [(right, true), (wrong, false)] {
+            let directory = tempfile::tempdir().unwrap();
+            let store = Store::open(&directory.path().join("store")).unwrap();
+            let path = directory.path().join("staged");
+            fs::write(&path, &staged).unwrap();
+            let arrivals = Arc::new(Arrivals::default());
+            arrivals.begin(&digest, Arc::new(File::open(&path).unwrap()), staged.len() as u64);
+            assert_eq!(unpack_arriving(&store, &artifact, &arrivals).is_ok(), is_right);
+        }
+    }
+}

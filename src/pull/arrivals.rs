@@ -41,7 +41,7 @@ enum Arrival {
 
 impl Arrivals {
     /// A blob begins to be staged in `file`; once more, if what came first was of no use.
-    pub(super) fn begin(&self, blob: &Digest, file: Arc<File>, end: u64) {
+    pub(crate) fn begin(&self, blob: &Digest, file: Arc<File>, end: u64) {
         self.change(|state| {
             let arrival = if state.blobs.contains_key(blob) { Arrival::Mixed } else { Arrival::Coming(file, end) };
             state.blobs.insert(blob.clone(), arrival);
