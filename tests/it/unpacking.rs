@@ -56,8 +56,9 @@ fn holds(folder: &Path, file: &str, content: &[u8]) -> bool {
 fn an_archive_is_unpacked_while_it_arrives_and_not_shown_before_its_end() {
     let (home, registry) = (Home::new(), Registry::start());
     let (first, second) = (bytes(1, 1_000_000), bytes(2, 1_000_000));
-    let reference = packed(&registry, &tar(&[("first.bin", &first), ("second.bin", &second)]));
-    registry.fault(Fault::once("/blobs/", What::Stall { after: 1_500_000, pause: LONG }).at(Place::Covers(1_500_000)));
+    let tar = tar(&[("first.bin", &first), ("second.bin", &second)]);
+    let reference = packed(&registry, &tar);
+    registry.fault(Fault::once(Digest::sha256(&tar).to_string(), What::Stall { after: 1_500_000, pause: LONG }));
     let mut pull = home.spawn(&["pull", &reference]);
     let begun = Instant::now();
     while !names(&home, "snapshots").iter().any(|staged| holds(staged, "first.bin", &first)) {
