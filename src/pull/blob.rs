@@ -187,7 +187,7 @@ impl Sink for Staged {
         u64::MAX
     }
 
-    /// Hashing and noting go on beside the writes, and no connection waits for them.
+    /// Hashing and noting go on beside the writes; a connection waits only where the hash cannot keep up.
     async fn take(&self, offset: u64, pieces: Vec<Bytes>) -> Result<u64> {
         let (used, notes, arrivals) = (self.begin().await, Arc::clone(&self.notes), Arc::clone(&self.arrivals));
         blocking(move || {
@@ -198,8 +198,10 @@ impl Sink for Staged {
                 tokio::task::spawn_blocking(move || catch_up(used.ingest()));
             }
             if notes.is_due(new)? {
+                let used = used.clone();
                 tokio::task::spawn_blocking(move || notes.take(used.ingest()));
             }
+            used.ingest().keep_up()?;
             Ok(new)
         })
         .await

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::claim::Hold;
 use super::error::{At, Error, Result};
+use super::hashing::Hashing;
 use super::lease::Lease;
 use super::{Store, durable, record};
 use crate::digest::{Mismatch, Verifier};
@@ -20,6 +21,9 @@ const READ_BACK: usize = 256 * 1024;
 
 /// How many bytes one [`Ingest::catch_up`] hashes at most: some hundredths of a second.
 const CATCH_UP: u64 = 32 * 1024 * 1024;
+
+/// How many bytes may wait to be hashed before whoever brings more is to wait for the hash.
+const MAX_BACKLOG: u64 = 32 * 1024 * 1024;
 
 /// How many slices one call writes: Linux's limit.
 const MAX_SLICES: usize = 1024;
@@ -37,6 +41,9 @@ pub struct Ingest {
     /// Set once the blocks of the whole blob are reserved; held while they are.
     is_allocated: Mutex<bool>,
     state: Mutex<State>,
+    /// Held during a write: the system lets nobody else write to the file then, and who waits there uses a processor.
+    writing: Mutex<()>,
+    hashing: Hashing,
     record: Mutex<Record>,
     /// Set for ever by a failed flush, and held during one: the system tells of lost bytes once, and whoever flushes
     /// next is told all is well.
@@ -58,20 +65,11 @@ enum End {
     Wrong,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     /// Being written or written; a byte is written once, so that what was hashed is what is on disk.
     claimed: Ranges,
     written: Ranges,
-    /// Has seen the bytes from the start; absent while a thread hashes, or before the first one does.
-    verifier: Option<Verifier>,
-    hashing: bool,
-}
-
-impl std::fmt::Debug for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("State").field("written", &self.written).finish_non_exhaustive()
-    }
 }
 
 /// What is noted durably; a small blob is over before there is anything to note, and never gets a file for it.
@@ -95,7 +93,9 @@ impl Ingest {
             is_allocated: Mutex::default(),
             record: Mutex::new(Record { file, recorded: written.clone() }),
             has_lost_bytes: Mutex::default(),
-            state: Mutex::new(State { claimed: written.clone(), written, ..State::default() }),
+            state: Mutex::new(State { claimed: written.clone(), written }),
+            writing: Mutex::default(),
+            hashing: Hashing::default(),
             end: End::Open,
             hold,
             _lease: lease.clone(),
@@ -142,7 +142,10 @@ impl Ingest {
             gaps
         };
         for (index, gap) in gaps.iter().enumerate() {
-            let written = write_all_at(&self.data, gap.start, slices(pieces, offset, gap));
+            let written = {
+                let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+                write_all_at(&self.data, gap.start, slices(pieces, offset, gap))
+            };
             let mut state = self.state();
             if written.is_err() {
                 gaps[index..].iter().for_each(|gap| state.claimed.remove(gap));
@@ -195,7 +198,7 @@ impl Ingest {
         if had_file {
             record.file = Some(begin_record(&self.hold, &Ranges::default(), &self.blob)?);
         }
-        self.state = Mutex::default();
+        (self.state, self.hashing) = (Mutex::default(), Hashing::default());
         Ok(())
     }
 
@@ -235,54 +238,60 @@ impl Ingest {
     /// Hashes what was not hashed on the way; also cuts off what another size had put behind the end.
     fn verify(&self) -> Result<Result<(), Mismatch>> {
         self.data.set_len(self.blob.size).at(self.hold.path())?;
-        let mut verifier = self.state().verifier.take().unwrap_or_else(|| self.blob.verifier());
+        let mut verifier = self.hashing.take(|| self.blob.verifier()).unwrap_or_else(|| self.blob.verifier());
         self.read_back(&mut verifier, self.blob.size)?;
         Ok(verifier.finish())
     }
 
     /// Whether bytes that are next in order wait to be hashed and nobody does it.
     pub fn is_behind(&self) -> bool {
-        let state = self.state();
-        let seen = state.verifier.as_ref().map_or(0, Verifier::seen);
-        !state.hashing && state.written.end_after(seen) > seen
+        !self.hashing.is_taken() && self.backlog() > 0
     }
 
     /// Hashes some of the bytes that were written out of order, so that [`Ingest::commit`] has little left to do.
     pub fn catch_up(&self) -> Result<()> {
-        let Some(mut verifier) = self.take_verifier() else { return Ok(()) };
-        let end = self.state().written.end_after(verifier.seen());
-        let budget = verifier.seen().saturating_add(CATCH_UP);
-        self.read_back(&mut verifier, end.min(budget))?;
-        self.give_back(verifier);
+        self.hash(|verifier| {
+            let end = self.state().written.end_after(verifier.seen());
+            let budget = verifier.seen().saturating_add(CATCH_UP);
+            self.read_back(verifier, end.min(budget))
+        })
+    }
+
+    /// Hashes, or waits for who does, while too many bytes wait for it: the hash is one thread's work, and is not to be
+    /// left over when nothing else is to be done.
+    pub fn keep_up(&self) -> Result<()> {
+        let is_far_behind = || self.backlog() > MAX_BACKLOG;
+        // Looked at again: who had the hash in the meantime may have done it.
+        while is_far_behind() && self.hashing.wait() && is_far_behind() {
+            self.catch_up()?;
+        }
         Ok(())
+    }
+
+    /// How many bytes that are next in order were not hashed yet.
+    pub(super) fn backlog(&self) -> u64 {
+        let seen = self.hashing.seen();
+        self.state().written.end_after(seen).saturating_sub(seen)
     }
 
     /// Hashes the bytes just written, from memory, if they are next in order.
     fn hash_along(&self, offset: u64, pieces: &[impl AsRef<[u8]>], gaps: &[Range<u64>]) -> Result<()> {
-        let Some(mut verifier) = self.take_verifier() else { return Ok(()) };
-        if let Some(gap) = gaps.iter().find(|gap| gap.contains(&verifier.seen())) {
-            for slice in slices(pieces, offset, &(verifier.seen()..gap.end)) {
-                verifier.update(&slice)?;
+        self.hash(|verifier| {
+            if let Some(gap) = gaps.iter().find(|gap| gap.contains(&verifier.seen())) {
+                for slice in slices(pieces, offset, &(verifier.seen()..gap.end)) {
+                    verifier.update(&slice)?;
+                }
             }
-        }
-        self.give_back(verifier);
-        Ok(())
+            Ok(())
+        })
     }
 
-    fn give_back(&self, verifier: Verifier) {
-        let mut state = self.state();
-        state.verifier = Some(verifier);
-        state.hashing = false;
-    }
-
-    /// The hash, unless another thread has it; after an error in that thread, only the commit hashes, from the start.
-    fn take_verifier(&self) -> Option<Verifier> {
-        let mut state = self.state();
-        if state.hashing {
-            return None;
-        }
-        state.hashing = true;
-        Some(state.verifier.take().unwrap_or_else(|| self.blob.verifier()))
+    /// Takes the hash along, unless another thread does.
+    fn hash(&self, along: impl FnOnce(&mut Verifier) -> Result<()>) -> Result<()> {
+        let Some(mut verifier) = self.hashing.take(|| self.blob.verifier()) else { return Ok(()) };
+        let hashed = along(&mut verifier);
+        self.hashing.give_back(hashed.is_ok().then_some(verifier));
+        hashed
     }
 
     fn read_back(&self, verifier: &mut Verifier, end: u64) -> Result<()> {

@@ -61,6 +61,7 @@ mod durable;
 mod error;
 mod find;
 mod gc;
+mod hashing;
 mod index;
 mod ingest;
 mod layout;

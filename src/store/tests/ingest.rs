@@ -37,6 +37,27 @@ fn bytes_may_come_in_any_order_and_twice() {
 }
 
 #[test]
+fn whoever_brings_too_much_for_the_hash_waits_for_it() {
+    let fixture = Fixture::new();
+    let bytes = content(3, 80 * LENGTH);
+    let blob = describe(&bytes);
+    let ingest = fixture.fetch(&blob);
+    // The first byte comes last: until then nothing is next in order, and nobody waits.
+    write(&ingest, &bytes, 1..blob.size);
+    ingest.keep_up().unwrap();
+    assert!(!ingest.is_behind());
+    write(&ingest, &bytes, 0..1);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| ingest.keep_up().unwrap());
+        }
+    });
+    assert!(ingest.is_behind() && ingest.backlog() <= 32 * LENGTH as u64, "{} bytes", ingest.backlog());
+    ingest.commit().unwrap();
+    assert_eq!(fs::read(fixture.store.blob_path(&blob.digest)).unwrap(), bytes);
+}
+
+#[test]
 fn eight_threads_may_write_one_blob() {
     let fixture = Fixture::new();
     let bytes = content(2, 8 * LENGTH);
