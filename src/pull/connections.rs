@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::MissedTickBehavior;
 
-use super::Settings;
 use super::ramp::{Ramp, TICK};
+use super::{Session, Settings};
 use crate::progress::Progress;
+use crate::reference::Reference;
 
 /// The smallest range worth a request of its own, unless the settings ask for less.
 const MIN_CHUNK: u64 = 4 * 1024 * 1024;
@@ -31,7 +32,7 @@ pub(super) struct Connections {
     blobs: AtomicUsize,
     /// Bytes and seconds of the requests that ended.
     ended: Mutex<(u64, Duration)>,
-    /// Whether the registry has answered a range with that range.
+    /// Whether the registry has answered a range with that range, or has said that it would.
     serves_ranges: AtomicBool,
 }
 
@@ -49,12 +50,13 @@ pub(super) struct Slot(Arc<Connections>);
 
 impl Connections {
     /// A budget for so many blobs of `bytes` in all; to be called within a runtime.
-    pub fn new(settings: Settings, progress: Arc<dyn Progress>, blobs: usize, bytes: u64) -> Arc<Self> {
-        let ramp = Ramp::new(settings.connections);
+    pub fn new(session: &Session, reference: &Reference, blobs: usize, bytes: u64) -> Arc<Self> {
+        let known = session.client.known(reference);
+        let ramp = Ramp::new(session.settings.connections, known.latency);
         let granted = ramp.level();
         let connections = Arc::new(Self {
-            settings,
-            progress,
+            settings: session.settings,
+            progress: Arc::clone(&session.progress),
             free: Semaphore::new(granted),
             level: Mutex::new(Level { ramp, granted, wanted: granted, seen: 0 }),
             open: AtomicUsize::new(0),
@@ -62,7 +64,7 @@ impl Connections {
             left: AtomicU64::new(bytes),
             blobs: AtomicUsize::new(blobs),
             ended: Mutex::default(),
-            serves_ranges: AtomicBool::new(false),
+            serves_ranges: AtomicBool::new(known.accepts_ranges),
         });
         tokio::spawn(adapt(Arc::downgrade(&connections)));
         connections

@@ -32,7 +32,7 @@ impl Session {
     ) -> Result<Bytes> {
         let silent = Self { progress: Arc::new(crate::progress::Silent), ..self.clone() };
         let length = wanted.end - wanted.start;
-        let connections = Connections::new(self.settings, Arc::clone(&silent.progress), 1, length);
+        let connections = Connections::new(&silent, reference, 1, length);
         let memory = Arc::new(Memory { wanted: wanted.clone(), state: Mutex::default() });
         let named = (blob, blob.digest.short());
         let download = Download::new(&silent, &connections, reference, named, &memory, &Arc::new(Notify::new()));

@@ -219,7 +219,7 @@ impl Session {
         self.progress.planned(blobs.len(), bytes);
         // The small ones first, as nothing waits for them then; the others as the artifact has them.
         blobs.sort_by_key(|blob| blob.size > SMALL);
-        let connections = Connections::new(self.settings, Arc::clone(&self.progress), blobs.len(), bytes);
+        let connections = Connections::new(self, reference, blobs.len(), bytes);
         // No more blobs at once than connections: what is begun is to be finished.
         let slots = Arc::new(Semaphore::new(self.settings.connections.max(1)));
         let (stopper, stop) = Interrupter::new();

@@ -60,7 +60,7 @@ impl Opener {
         let expected = plan.reading_order().into_iter().filter(is_missing);
         let expected = expected.map(|blob| Expected { blob: blob.clone(), begun: None }).collect();
         Self {
-            connections: Connections::new(session.settings, Arc::clone(&session.progress), 1, bytes),
+            connections: Connections::new(&session, reference, 1, bytes),
             at: reference.at_digest(&artifact.descriptor.digest),
             runtime: Handle::current(),
             session,

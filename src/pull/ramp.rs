@@ -10,6 +10,10 @@ use std::time::Duration;
 pub(super) const TICK: Duration = Duration::from_millis(50);
 /// How many connections a pull begins with.
 const START: usize = 8;
+/// The same where a round trip takes so long that one connection brings little for the first half second.
+const START_FAR: usize = 16;
+/// Such a round trip.
+const FAR: Duration = Duration::from_millis(20);
 /// How much faster twice the connections must be.
 const GROWTH: f64 = 1.25;
 /// How many ticks further connections are given to show it: some round trips.
@@ -34,10 +38,11 @@ pub(super) struct Ramp {
 }
 
 impl Ramp {
-    /// Begins with a few connections, never more than `max`.
-    pub fn new(max: usize) -> Self {
+    /// Begins with a few connections to a registry that answers in `latency`, never more than `max`.
+    pub fn new(max: usize, latency: Option<Duration>) -> Self {
         let max = max.max(1);
-        Self { max, level: START.min(max), before: 0.0, now: 0.0, ticks: 0, is_beginning: true, is_settled: true }
+        let start = if latency.is_some_and(|latency| latency >= FAR) { START_FAR } else { START };
+        Self { max, level: start.min(max), before: 0.0, now: 0.0, ticks: 0, is_beginning: true, is_settled: true }
     }
 
     /// How many connections there should be.
@@ -98,7 +103,7 @@ mod tests {
 
     /// The level after so many ticks on a link that brings `rate(connections)` bytes a tick.
     fn settle(max: usize, ticks: u32, rate: impl Fn(usize) -> u64) -> Vec<usize> {
-        let mut ramp = Ramp::new(max);
+        let mut ramp = Ramp::new(max, None);
         (0..ticks).map(|_| ramp.tick(rate(ramp.level()), true)).collect()
     }
 
@@ -125,8 +130,14 @@ mod tests {
     }
 
     #[test]
+    fn a_registry_that_is_far_is_asked_for_more_at_once() {
+        let begins = |max, milliseconds| Ramp::new(max, Some(Duration::from_millis(milliseconds))).level();
+        assert_eq!([begins(24, 1), begins(24, 40), begins(4, 40)], [START, START_FAR, 4]);
+    }
+
+    #[test]
     fn what_is_not_in_use_says_nothing() {
-        let mut ramp = Ramp::new(16);
+        let mut ramp = Ramp::new(16, None);
         for _ in 0..100 {
             assert_eq!(ramp.tick(1_000_000, false), START);
             assert_eq!(ramp.tick(0, false), START);
@@ -135,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_registry_that_has_enough_is_given_less() {
-        let mut ramp = Ramp::new(16);
+        let mut ramp = Ramp::new(16, None);
         let levels = [ramp.back_off(), ramp.back_off(), ramp.back_off(), ramp.back_off()];
         assert_eq!(levels, [START / 2, START / 4, 1, 1]);
     }

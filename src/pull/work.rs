@@ -87,6 +87,8 @@ pub(super) struct Work {
     /// Nobody fetches these.
     pending: Ranges,
     running: Vec<Running>,
+    /// Whether a range was answered with that range.
+    has_served: bool,
     /// Answers in a row that were not the range asked for.
     refusals: u32,
 }
@@ -102,7 +104,7 @@ struct Running {
 impl Work {
     pub fn new(size: u64, mode: Mode, missing: Vec<Range>) -> Self {
         let pending = missing.into_iter().collect();
-        Self { size, mode, pending, running: Vec::new(), refusals: 0 }
+        Self { size, mode, pending, running: Vec::new(), has_served: false, refusals: 0 }
     }
 
     /// Nothing is wanted from `end` on.
@@ -146,7 +148,7 @@ impl Work {
 
     /// The registry has answered a range with that range: further connections may ask for others.
     pub fn serves_ranges(&mut self) {
-        self.refusals = 0;
+        (self.has_served, self.refusals) = (true, 0);
         if self.mode == Mode::Probe {
             self.mode = Mode::Ranges;
         }
@@ -170,7 +172,7 @@ impl Work {
     pub fn refused(&mut self, part: &Part) {
         self.refusals += 1;
         self.mode = match part.mode {
-            Mode::Ranges if self.refusals < MAX_REFUSALS => self.mode,
+            Mode::Ranges if self.has_served && self.refusals < MAX_REFUSALS => self.mode,
             Mode::Probe | Mode::Ranges => Mode::OneStream,
             Mode::OneStream | Mode::Whole => Mode::Whole,
         };
@@ -287,9 +289,20 @@ mod tests {
     }
 
     #[test]
+    fn a_registry_that_only_says_it_serves_ranges_is_believed_until_it_does_not() {
+        let now = Instant::now();
+        let mut work = Work::new(SIZE, Mode::Ranges, vec![0..SIZE]);
+        let part = asked(next(&mut work, now));
+        work.refused(&part);
+        work.end(&part, vec![0..SIZE], now);
+        assert_eq!(work.mode, Mode::OneStream);
+    }
+
+    #[test]
     fn a_single_wrong_answer_does_not_end_the_use_of_ranges() {
         let now = Instant::now();
         let mut work = Work::new(SIZE, Mode::Ranges, vec![0..SIZE]);
+        work.serves_ranges();
         for _ in 0..10 {
             let part = asked(next(&mut work, now));
             work.refused(&part);

@@ -76,7 +76,7 @@ impl Cause {
     }
 
     /// Whether a registry that may be asked without TLS should be.
-    pub(super) const fn suggests_plain_http(&self) -> bool {
+    pub(super) const fn suggests_other_scheme(&self) -> bool {
         matches!(self, Self::PlainHttp | Self::Refused | Self::Closed | Self::Tls(_) | Self::Other(_))
     }
 }

@@ -234,6 +234,11 @@ impl Error {
         }
     }
 
+    /// Whether the registry may answer where it is asked with TLS instead of without, or the other way round.
+    pub(super) const fn suggests_other_scheme(&self) -> bool {
+        matches!(self, Self::Unreachable { source, .. } if source.suggests_other_scheme())
+    }
+
     /// Whether the registry wants fewer requests for a while.
     pub fn is_overload(&self) -> bool {
         matches!(self.status(), Some(429 | 503))

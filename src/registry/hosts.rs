@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// Which hosts may do without something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,18 +62,43 @@ impl Scheme {
     }
 }
 
-/// The scheme each registry turned out to speak.
+/// What the answers of a registry have told of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// What it speaks; absent as long as it has not answered.
+    pub(super) scheme: Option<Scheme>,
+    /// The shortest time it took to answer.
+    pub latency: Option<Duration>,
+    /// Whether it has said that it serves ranges (RFC 9110, section 14.3).
+    pub accepts_ranges: bool,
+}
+
+/// What is known of each registry.
 #[derive(Default)]
-pub(super) struct Schemes(Mutex<HashMap<String, Scheme>>);
+pub(super) struct Registries(Mutex<HashMap<String, Known>>);
 
-impl Schemes {
-    pub fn find(&self, registry: &str) -> Option<Scheme> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(registry).copied()
+impl Registries {
+    pub fn find(&self, registry: &str) -> Known {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(registry).copied().unwrap_or_default()
     }
 
-    pub fn remember(&self, registry: &str, scheme: Scheme) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(registry.to_owned(), scheme);
+    /// An answer came, after `took`.
+    pub fn note(&self, registry: &str, scheme: Scheme, took: Duration, accepts_ranges: bool) {
+        let mut registries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = registries.entry(registry.to_owned()).or_default();
+        known.scheme = Some(scheme);
+        known.latency = Some(known.latency.map_or(took, |latency| latency.min(took)));
+        known.accepts_ranges |= accepts_ranges;
     }
+}
+
+/// Whether plain HTTP is to be tried before TLS.
+///
+/// On this machine it is usual, and a server that wants TLS says so at once; elsewhere, and with a secret to send, TLS
+/// comes first. Without a port the two are two servers, of which that with TLS is the registry.
+pub(super) fn is_plain_likely(registry: &str, trust: Trust, has_secret: bool) -> bool {
+    let is_local = is_local(registry);
+    trust.plain_http.covers(is_local) && is_local && without_port(registry) != registry && !has_secret
 }
 
 /// The host requests for `registry` go to.
@@ -104,6 +130,39 @@ fn without_port(registry: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plain_http_is_tried_first_only_on_this_machine_and_with_nothing_to_hide() {
+        let cases = [
+            ("quay.io", None, false, false),
+            ("quay.io:5000", Some(false), false, false),
+            ("127.0.0.1:5000", None, false, true),
+            ("localhost:5000", Some(true), false, true),
+            ("[::1]:5000", None, false, true),
+            ("[::1]", None, false, false),
+            ("localhost", None, false, false),
+            ("localhost:5000", None, true, false),
+        ];
+        for (registry, tls_verify, has_secret, expected) in cases {
+            let trust = Trust::of(registry, tls_verify);
+            assert_eq!(
+                is_plain_likely(registry, trust, has_secret),
+                expected,
+                "{registry} {tls_verify:?} {has_secret}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_registry_is_as_near_as_its_fastest_answer_says() {
+        let registries = Registries::default();
+        for (milliseconds, accepts_ranges) in [(90, false), (40, true), (200, false)] {
+            registries.note("quay.io", Scheme::Https, Duration::from_millis(milliseconds), accepts_ranges);
+        }
+        let latency = Some(Duration::from_millis(40));
+        assert_eq!(registries.find("quay.io"), Known { scheme: Some(Scheme::Https), latency, accepts_ranges: true });
+        assert_eq!(registries.find("docker.io"), Known::default());
+    }
 
     #[test]
     fn trust_follows_the_host_and_the_users_word() {

@@ -18,6 +18,7 @@ use super::cause::{Cause, NameError};
 use super::challenge::{self, Challenge};
 use super::error::{Code, Error, Result, Status};
 use super::hosts::{self, Trust};
+use super::request::{Method, Request};
 use super::retry;
 use super::safe_url::SafeUrl;
 use super::token::Authorization;
@@ -29,46 +30,6 @@ const READ_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_REDIRECTS: usize = 5;
 /// The most bytes of an error answer that are read.
 const MAX_ERROR: u64 = 64 * 1024;
-
-/// The methods we use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Method {
-    Get,
-    Head,
-    Post,
-}
-
-impl Method {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Post => "POST",
-        }
-    }
-}
-
-/// A request without the things that change between tries: URL and authorization.
-#[derive(Clone, Debug)]
-pub(super) struct Request {
-    pub method: Method,
-    pub headers: Vec<(&'static str, String)>,
-    pub query: Vec<(&'static str, String)>,
-    pub form: Vec<(&'static str, String)>,
-}
-
-impl Request {
-    pub fn new(method: Method) -> Self {
-        // The digests are of the bytes as they are stored: no compression on the way.
-        let headers = vec![("accept-encoding", String::from("identity"))];
-        Self { method, headers, query: Vec::new(), form: Vec::new() }
-    }
-
-    pub fn header(mut self, name: &'static str, value: String) -> Self {
-        self.headers.push((name, value));
-        self
-    }
-}
 
 /// How a URL protects what is sent to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -292,6 +253,11 @@ impl Response {
     /// Whether the registry itself, and not a host it led to, wants authorization.
     pub fn is_challenge(&self) -> bool {
         self.status() == 401 && !self.redirected
+    }
+
+    /// Whether it may be a TLS server's answer to plain HTTP.
+    pub fn may_be_of_tls(&self) -> bool {
+        self.status() == 400
     }
 
     /// Whether a place that served before does not any more, as when its URL has expired.

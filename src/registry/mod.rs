@@ -17,6 +17,7 @@ mod error;
 pub mod fuzzing;
 mod hosts;
 mod http;
+mod request;
 mod retry;
 mod safe_url;
 mod source;
@@ -36,13 +37,14 @@ pub use self::body::Body;
 pub use self::cause::Cause;
 pub use self::credentials::{Credential, Credentials, Error as CredentialsError, HelperFailure};
 pub use self::error::{Code, Error, Result, Status};
-pub use self::hosts::is_local;
+pub use self::hosts::{Known, is_local};
 pub use self::retry::Patience;
 pub use self::safe_url::SafeUrl;
 pub use self::source::Source;
 
-use self::hosts::{Scheme, Schemes, Trust};
-use self::http::{Http, Location, Method, Request, Response};
+use self::hosts::{Registries, Scheme, Trust};
+use self::http::{Http, Location, Response};
+use self::request::{Method, Request};
 use self::token::{Authorization, Refusal, Tokens};
 use crate::cause::one_line;
 use crate::digest::{Algorithm, Digest};
@@ -102,7 +104,7 @@ pub struct Client(Arc<Shared>);
 
 struct Shared {
     http: Http,
-    schemes: Schemes,
+    registries: Registries,
     tokens: Tokens,
     tls_verify: Option<bool>,
     patience: Patience,
@@ -126,7 +128,7 @@ impl Client {
         settings.credentials.check()?;
         Ok(Self(Arc::new(Shared {
             http: Http::new(settings.user_agent),
-            schemes: Schemes::default(),
+            registries: Registries::default(),
             tokens: Tokens::new(settings.credentials),
             tls_verify: settings.tls_verify,
             patience: settings.patience,
@@ -222,22 +224,37 @@ impl Client {
         let send = async |scheme: Scheme| {
             let host = hosts::host(registry);
             let url = format!("{}://{host}/v2/{}/{path}", scheme.as_str(), reference.repository());
-            self.0.http.send(&url, request, authorization, trust).await
+            let began = Instant::now();
+            let answer = self.0.http.send(&url, request, authorization, trust).await;
+            if let Ok(response) = &answer {
+                let accepts_ranges = path.starts_with("blobs/") && response.header("accept-ranges") == Some("bytes");
+                self.0.registries.note(registry, scheme, began.elapsed(), accepts_ranges);
+            }
+            answer
         };
-        if let Some(scheme) = self.0.schemes.find(registry) {
+        if let Some(scheme) = self.known(reference).scheme {
             return send(scheme).await;
         }
         let may_be_plain = trust.plain_http.covers(hosts::is_local(registry));
-        let (scheme, answer) = match send(Scheme::Https).await {
-            Err(Error::Unreachable { source, .. }) if may_be_plain && source.suggests_plain_http() => {
-                (Scheme::Http, send(Scheme::Http).await)
+        if hosts::is_plain_likely(registry, trust, authorization.is_some()) {
+            let answer = send(Scheme::Http).await;
+            if answer.as_ref().map_or_else(Error::suggests_other_scheme, Response::may_be_of_tls) {
+                return match send(Scheme::Https).await {
+                    Err(error) if error.suggests_other_scheme() => answer,
+                    other => other,
+                };
             }
-            answer => (Scheme::Https, answer),
-        };
-        if answer.is_ok() {
-            self.0.schemes.remember(registry, scheme);
+            return answer;
         }
-        answer
+        match send(Scheme::Https).await {
+            Err(error) if may_be_plain && error.suggests_other_scheme() => send(Scheme::Http).await,
+            answer => answer,
+        }
+    }
+
+    /// What the registry's answers have told of it.
+    pub fn known(&self, reference: &Reference) -> Known {
+        self.0.registries.find(reference.registry())
     }
 
     fn trust(&self, reference: &Reference) -> Trust {
@@ -256,7 +273,7 @@ impl Client {
                 Err(error) => error,
             };
             attempts += 1;
-            let is_known = self.0.schemes.find(reference.registry()).is_some();
+            let is_known = self.known(reference).scheme.is_some();
             if !error.may_pass(is_known) {
                 return Err(error);
             }

@@ -5,7 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::body::{self, Body};
 use super::error::{Error, Result};
-use super::http::{Location, Method, Request, Response};
+use super::http::{Location, Response};
+use super::request::{Method, Request};
 use super::{Client, not_found};
 use crate::manifest::Descriptor;
 use crate::reference::Reference;

@@ -1,5 +1,6 @@
 //! The client against a registry in this process.
 
+use std::io::{Read, Write};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -74,6 +75,38 @@ fn a_manifest_comes_by_tag_and_by_digest_over_plain_http_on_loopback() {
     let requests = registry.requests();
     assert_eq!(requests.len(), 2);
     assert_eq!(requests[0].user_agent.as_deref(), Some("artishim/test"));
+}
+
+/// What `answers` brings on connections to a port of its own, one after the other, and the first byte of each request.
+fn first_bytes(answers: &'static [&'static str]) -> (Reference, std::thread::JoinHandle<Vec<u8>>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let reference = format!("{}/acme/llama:8b", listener.local_addr().unwrap()).parse().unwrap();
+    let asked = std::thread::spawn(move || {
+        let serve = |answer: &&str| {
+            let mut stream = listener.accept().unwrap().0;
+            let mut request = [0; 4096];
+            let length = stream.read(&mut request).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+            request[..length][0]
+        };
+        answers.iter().map(serve).collect()
+    });
+    (reference, asked)
+}
+
+#[test]
+fn a_server_on_loopback_that_wants_tls_is_asked_with_tls() {
+    const TLS: u8 = 0x16;
+    const BAD_REQUEST: &str = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let answers: [&[&str]; 2] = [&[BAD_REQUEST, ""], &["", ""]];
+    for answers in answers {
+        let (reference, asked) = first_bytes(answers);
+        let patience = Patience { failures: 1, ..Patience::default() };
+        let error =
+            block_on(Client::new(Settings { patience, ..settings() }).unwrap().manifest(&reference)).unwrap_err();
+        assert_eq!(asked.join().unwrap(), [b'G', TLS], "{error}");
+        assert!(!error.to_string().contains("TLS"), "the error is of what was tried first: {error}");
+    }
 }
 
 #[test]

@@ -15,7 +15,8 @@ use super::challenge::Challenge;
 use super::credentials::{self, Credential, Credentials, HelperFailure};
 use super::error::{Error, Result};
 use super::hosts::{self, Trust};
-use super::http::{self, Http, Method, Request, Security};
+use super::http::{self, Http, Security};
+use super::request::{Method, Request};
 use super::safe_url::SafeUrl;
 use crate::reference::Reference;
 

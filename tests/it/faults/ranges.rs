@@ -39,6 +39,16 @@ fn a_registry_that_ignores_ranges_is_read_in_one_piece() {
 }
 
 #[test]
+fn a_registry_that_says_it_serves_ranges_and_does_not_costs_little() {
+    let rig = Rig::one(SIZE);
+    rig.registry.fault(Fault::always("/blobs/", What::Header("Accept-Ranges", String::from("bytes"))));
+    rig.registry.fault(Fault::always(rig.blob(), What::IgnoreRange));
+    rig.pull_well(settings());
+    rig.assert_wasted(2 * settings().connections as u64 * WINDOW);
+    assert!(rig.requests().len() <= 3 * settings().connections, "{}", rig.story());
+}
+
+#[test]
 fn a_registry_that_ignores_ranges_and_breaks_off_costs_what_had_come() {
     let rig = Rig::one(SIZE);
     rig.registry.fault(Fault::always(rig.blob(), What::IgnoreRange));
