@@ -48,6 +48,8 @@ pub const CNAI_FILEPATH: &str = "org.cnai.model.filepath";
 pub const CNAI_FILE_METADATA: &str = "org.cnai.model.file.metadata+json";
 /// ORAS: the layer is a folder and is to be unpacked.
 pub const ORAS_UNPACK: &str = "io.deis.oras.content.unpack";
+/// The digest of the tar of a folder without its compression.
+pub const ORAS_DIGEST: &str = "io.deis.oras.content.digest";
 /// BuildKit: an index entry that describes another one.
 pub const DOCKER_REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 /// Model-spec to v0.0.5.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use flate2::read::MultiGzDecoder;
 
+use crate::digest::{Digest, Hasher};
 use crate::manifest::Descriptor;
 
 use super::Error;
@@ -17,6 +18,11 @@ const PEEK: u64 = 256 * 1024;
 /// The largest window of zstd as a power of two, which is the most memory a layer takes: 128 MiB, what the zstd command
 /// takes without being told otherwise.
 const MAX_WINDOW_LOG: u32 = 27;
+/// How many times its own size an archive may unpack to, beyond [`FREE_BYTES`]: weights are hardly compressed at all,
+/// and the worst that gzip can do is a thousand times.
+const MAX_RATIO: u64 = 100;
+/// What the smallest archive may unpack to.
+const FREE_BYTES: u64 = 1024 * 1024 * 1024;
 /// The most bytes of headers before one member. The tar crate keeps long names in memory whatever their size.
 const MAX_HEADER_BYTES: u64 = 1024 * 1024;
 
@@ -114,18 +120,52 @@ pub(super) fn begins_with_folder(format: Format, peeked: &Peeked, name: &str) ->
 /// Takes the members one by one, in the order of the tar.
 pub(super) type Visit<'a> = &'a mut dyn FnMut(&mut Member<'_>) -> Result<(), Error>;
 
-/// Calls `visit` for each member of the tar in `source`, then reads `source` to its end, which verifies it.
-pub(super) fn read(blob: &Descriptor, format: Format, mut source: Peeked, visit: Visit<'_>) -> Result<(), Error> {
-    let mut tar = decoder(format, &mut source).reading(blob)?;
+/// Calls `visit` for each member of the tar in `source`, then reads `source` to its end, which verifies it; `digest` is
+/// what the tar without its compression should have.
+pub(super) fn read(
+    blob: &Descriptor,
+    digest: Option<&Digest>,
+    format: Format,
+    mut source: Peeked,
+    visit: Visit<'_>,
+) -> Result<(), Error> {
+    let allowance = Rc::new(Cell::new(blob.size.saturating_mul(MAX_RATIO).saturating_add(FREE_BYTES)));
+    let decoded = decoder(format, &mut source).reading(blob)?;
+    let bounded = Bounded { source: decoded, allowance, excess: "it unpacks to more than a hundred times its size" };
+    let mut tar = Hashed { source: bounded, hasher: digest.map(|digest| Hasher::new(digest.algorithm())) };
     read_members(blob, &mut tar, visit)?;
+    if let Some(listed) = digest {
+        io::copy(&mut tar, &mut io::sink()).reading(blob)?;
+        let actual = tar.hasher.as_ref().map(Hasher::finish);
+        if let Some(actual) = actual.filter(|actual| actual != listed) {
+            return Err(Error::OtherTar { blob: blob.digest.clone(), listed: listed.clone(), actual });
+        }
+    }
     drop(tar);
     io::copy(&mut source, &mut io::sink()).reading(blob)?;
     Ok(())
 }
 
+/// Passes bytes on and hashes them, where there is a digest to compare with.
+struct Hashed<R> {
+    source: R,
+    hasher: Option<Hasher>,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&buffer[..count]);
+        }
+        Ok(count)
+    }
+}
+
 fn read_members(blob: &Descriptor, source: &mut dyn Read, visit: Visit<'_>) -> Result<(), Error> {
     let allowance = Rc::new(Cell::new(MAX_HEADER_BYTES));
-    let mut archive = tar::Archive::new(Bounded { source, allowance: Rc::clone(&allowance) });
+    let excess = "the headers of a tar member are too long";
+    let mut archive = tar::Archive::new(Bounded { source, allowance: Rc::clone(&allowance), excess });
     let mut entries = archive.entries().reading(blob)?;
     loop {
         let Some(entry) = entries.next() else { return Ok(()) };
@@ -192,16 +232,18 @@ pub(super) const fn name_of(kind: tar::EntryType) -> &'static str {
 }
 
 /// Ends with an error when more than the allowance is read.
-struct Bounded<'a> {
-    source: &'a mut dyn Read,
+struct Bounded<R> {
+    source: R,
     allowance: Rc<Cell<u64>>,
+    /// What is said of it then.
+    excess: &'static str,
 }
 
-impl Read for Bounded<'_> {
+impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.source.read(buffer)?;
         let Some(left) = self.allowance.get().checked_sub(count as u64) else {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the headers of a tar member are too long"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, self.excess));
         };
         self.allowance.set(left);
         Ok(count)

@@ -79,7 +79,7 @@ fn piece(layer: &Descriptor, files: Option<&Files<'_>>) -> Result<Piece, Error> 
     }
     let size = layer.annotation(media::COG_SIZE).and_then(|size| size.parse().ok());
     let files = files.and_then(|files| files.get(&layer.digest).cloned());
-    Ok(Piece { promise: Promise { size, files }, ..name::archive(layer, Naming::Own)? })
+    Ok(Piece { promise: Promise { size, files, tar: None }, ..name::archive(layer, Naming::Own)? })
 }
 
 fn early(layer: &Descriptor, compression: &str) -> Result<Piece, Error> {

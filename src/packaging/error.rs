@@ -86,6 +86,16 @@ pub enum Error {
         /// What is other than listed.
         difference: Box<Difference>,
     },
+    /// An archive whose tar is not the one the producer says it is.
+    #[error("layer {blob} unpacks to {actual}, the artifact lists {listed}")]
+    OtherTar {
+        /// The layer.
+        blob: Digest,
+        /// The digest as listed.
+        listed: Digest,
+        /// The digest of what is there.
+        actual: Digest,
+    },
     /// An archive that holds more than the producer says.
     #[error("layer {blob} holds more than the {limit} bytes it is said to unpack to")]
     Larger {

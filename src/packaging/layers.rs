@@ -45,7 +45,8 @@ pub(super) fn lay_out(pieces: &[Piece], open: Open<'_>, output: &mut Output<'_>)
             let blob = open(&piece.blob).reading(&piece.blob)?;
             let (format, blob) = archive::peek(blob).reading(&piece.blob)?;
             let mut account = Account::of_layer(piece);
-            archive::read(&piece.blob, format, blob, &mut |member| walk.member(member, index, &mut account, output))?;
+            let mut visit = |member: &mut Member<'_>| walk.member(member, index, &mut account, output);
+            archive::read(&piece.blob, None, format, blob, &mut visit)?;
             walk.shadow.finish_layer();
         }
         if !walk.files.is_empty() {

@@ -38,6 +38,8 @@ pub fn lay_out(
     if plan.packaging == Packaging::Image {
         layers::lay_out(&plan.pieces, open, &mut output)?;
     } else {
+        // Only ModelPack's layers are put together from parts that need not know of each other.
+        output = if plan.packaging == Packaging::ModelPack { output.with_repeats() } else { output };
         for piece in &plan.pieces {
             lay_out_piece(piece, open, &mut output)?;
         }
@@ -65,7 +67,8 @@ pub(super) fn lay_out_piece(piece: &Piece, open: Open<'_>, output: &mut Output<'
         return account.close();
     }
     let mut names = Names::new(naming, path.as_deref());
-    archive::read(&piece.blob, format, blob, &mut |member| lay_out_member(member, &mut names, &mut account, output))?;
+    let mut visit = |member: &mut Member<'_>| lay_out_member(member, &mut names, &mut account, output);
+    archive::read(&piece.blob, piece.promise.tar.as_ref(), format, blob, &mut visit)?;
     account.close()
 }
 

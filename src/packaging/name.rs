@@ -48,7 +48,7 @@ pub(super) fn file(blob: &Descriptor, path: String, role: Option<Role>) -> Piece
 /// The piece for a layer that is a tar, whose own names are the files'.
 pub(super) fn archive(blob: &Descriptor, naming: Naming) -> Result<Piece, Error> {
     let content = Content::Archive { path: annotated(blob)?, naming };
-    let promise = Promise { size: file_size(blob), files: None };
+    let promise = Promise { size: file_size(blob), ..Promise::default() };
     Ok(Piece { blob: blob.clone(), content, role: None, promise })
 }
 

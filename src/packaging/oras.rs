@@ -22,7 +22,9 @@ pub(super) fn pieces(manifest: &Manifest, _config: &[u8]) -> Result<Vec<Piece>, 
 fn piece(layer: &Descriptor) -> Result<Piece, Error> {
     let by_title = name::title(layer).filter(|_| is_compressed_tar(layer.kind())).map(is_tar_name);
     if layer.annotation(media::ORAS_UNPACK) == Some("true") || by_title == Some(true) {
-        return name::archive(layer, Naming::Own);
+        let mut piece = name::archive(layer, Naming::Own)?;
+        piece.promise.tar = layer.annotation(media::ORAS_DIGEST).and_then(|digest| digest.parse().ok());
+        return Ok(piece);
     }
     if let Some(name) = layer.annotation(media::OLOT_NAME) {
         let naming = if name.starts_with("models/") { Naming::Own } else { Naming::WithoutModels };

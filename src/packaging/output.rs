@@ -16,6 +16,8 @@ use super::{Error, Packaging, Role, Selection};
 const MAX_MEMBERS: usize = 200_000;
 /// How many names of files that are left out are worth telling.
 const MAX_LEFT: usize = 100;
+/// The largest file that may come twice: licences and configurations do.
+const MAX_REPEATED: u64 = 4 * 1024 * 1024;
 /// How much of a file is looked at: enough to tell GGUF and JSON.
 pub const HEAD_BYTES: usize = 8;
 
@@ -56,6 +58,8 @@ pub(super) struct Output<'a> {
     selection: Option<&'a Selection>,
     /// Some of what was left out, for the case that nothing else is there.
     left: Vec<String>,
+    /// The digests of small files by their paths; `None` where a path is not to come twice whatever lies there.
+    repeatable: Option<HashMap<String, Digest>>,
     /// The bytes that came out of archives.
     unpacked: u64,
     /// Files, folders and links so far, and what else stays in memory until the end.
@@ -72,7 +76,13 @@ impl<'a> Output<'a> {
     pub(super) fn new(sink: &'a mut dyn Sink, limit: Option<u64>, selection: Option<&'a Selection>) -> Self {
         let (tree, files, places) = (Tree::new(), Vec::new(), HashMap::new());
         let left = Vec::new();
-        Self { sink, limit, selection, left, unpacked: 0, members: 0, name_bytes: 0, tree, files, places }
+        let repeatable = None;
+        Self { sink, limit, selection, left, repeatable, unpacked: 0, members: 0, name_bytes: 0, tree, files, places }
+    }
+
+    /// Takes a file that is there already where its bytes are the same: of two layers, each may bring the licence.
+    pub(super) fn with_repeats(self) -> Self {
+        Self { repeatable: Some(HashMap::new()), ..self }
     }
 
     /// Passes one file on, if it is wanted. Reads `source` to its end, except where the sink took the whole blob without
@@ -85,6 +95,36 @@ impl<'a> Output<'a> {
             return self.keep(file.path.len());
         }
         self.make_room(file)?;
+        if self.repeatable.is_none() || file.size > MAX_REPEATED {
+            return self.pass_on(file, role, source);
+        }
+        if file.whole {
+            return match self.is_repeated(file.path, file.blob.digest.clone()) {
+                true => io::copy(source, &mut io::sink()).map(drop).reading(file.blob),
+                false => self.pass_on(file, role, source),
+            };
+        }
+        let mut bytes = Vec::new();
+        source.take(file.size).read_to_end(&mut bytes).reading(file.blob)?;
+        match self.is_repeated(file.path, Digest::sha256(&bytes)) {
+            true => Ok(()),
+            false => self.pass_on(file, role, &mut bytes.as_slice()),
+        }
+    }
+
+    /// Whether the same bytes came to the same path before.
+    fn is_repeated(&mut self, path: &str, digest: Digest) -> bool {
+        let Some(known) = &mut self.repeatable else { return false };
+        match known.get(path) {
+            Some(before) => *before == digest,
+            None => {
+                known.insert(path.to_owned(), digest);
+                false
+            }
+        }
+    }
+
+    fn pass_on(&mut self, file: &Entry<'_>, role: Option<Role>, source: &mut dyn Read) -> Result<(), Error> {
         self.announce(file.path)?;
         let head = read_head(source, file.size).reading(file.blob)?;
         let mut content = Content::new(&head, source, file.size);

@@ -141,7 +141,9 @@ impl Tree {
             return Err(Error::Path { path: path.to_owned(), reason });
         }
         let mut directories = Vec::new();
-        for directory in ancestors(path) {
+        // Most files lie beside another one; to look up each folder of a deep path takes as long as the path squared.
+        let is_new = !self.is_directory(parent(path));
+        for directory in ancestors(path).filter(|_| is_new) {
             match self.nodes.get(&fold(directory)) {
                 None => {
                     self.insert(directory, true)?;
@@ -284,6 +286,17 @@ mod tests {
         let mut results = (0..100).map(|index| tree.add(&format!("{index}/{deep}f")));
         assert!(results.by_ref().take(2).all(|result| result.is_ok()));
         assert!(results.any(|result| matches!(result, Err(Error::TooManyNames { .. }))));
+    }
+
+    #[test]
+    fn many_files_in_one_deep_folder_are_taken_soon() {
+        let mut tree = Tree::new();
+        let deep = "ä/".repeat(1000);
+        let start = std::time::Instant::now();
+        for index in 0..2_000 {
+            tree.add(&format!("{deep}{index}")).unwrap();
+        }
+        assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
     }
 
     #[test]

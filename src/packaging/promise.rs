@@ -1,7 +1,7 @@
 //! What a producer says of the files in an archive, held against what comes out of it.
 //!
-//! Cog lists every file with size and digest, OLOT gives the digest of the one file of a layer, and ModelPack and Cog say
-//! how many bytes the files of a layer have.
+//! Cog lists every file with size and digest, OLOT gives the digest of the one file of a layer, ORAS that of the tar of a
+//! folder, and ModelPack and Cog say how many bytes the files of a layer have.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -19,6 +19,8 @@ use super::{Piece, path};
 pub struct Promise {
     /// The most bytes all files together have, where the archive is compressed.
     pub size: Option<u64>,
+    /// The digest of the tar without its compression.
+    pub tar: Option<Digest>,
     /// The files: all of an archive's, but not all of an image's layer. `None` where nothing is said.
     pub files: Option<Vec<PromisedFile>>,
 }
@@ -48,7 +50,7 @@ pub(super) fn olot(layer: &Descriptor) -> Promise {
     let digest = layer.annotation(media::OLOT_DIGEST).and_then(|digest| digest.parse().ok());
     let is_file = layer.annotation(media::OLOT_TYPE) == Some("file");
     let file = path.zip(digest).filter(|_| is_file).map(|(path, digest)| PromisedFile { path, size: None, digest });
-    Promise { size: None, files: file.map(|file| vec![file]) }
+    Promise { files: file.map(|file| vec![file]), ..Promise::default() }
 }
 
 /// A promise while its blob is read.
@@ -85,20 +87,21 @@ impl<'a> Account<'a> {
         let Some((file, came)) = self.files.get_mut(path) else {
             return match self.is_complete {
                 true => Err(self.unlike(path, Difference::Unlisted)),
-                false => Ok(Checked { content, verifier: None, is_read: false }),
+                false => Ok(Checked { content, verifier: None, left: size }),
             };
         };
         *came = true;
         let verifier = Some(Verifier::new(&file.digest, size));
         match file.size.filter(|listed| *listed != size) {
             Some(listed) => Err(self.unlike(path, Difference::Size { listed, size })),
-            None => Ok(Checked { content, verifier, is_read: false }),
+            None => Ok(Checked { content, verifier, left: size }),
         }
     }
 
-    /// Ends the account of one file; one that nobody wanted to read is not looked into.
+    /// Ends the account of one file; one that nobody wanted to read to its end is not looked into: it was left out, or is
+    /// a blob by itself, whose own digest holds.
     pub(super) fn settle(&self, path: &str, content: Checked<'_>) -> Result<(), Error> {
-        let Some(verifier) = content.verifier.filter(|_| content.is_read) else { return Ok(()) };
+        let Some(verifier) = content.verifier.filter(|_| content.left == 0) else { return Ok(()) };
         match verifier.finish() {
             Err(Mismatch::Digest { expected, actual }) => {
                 Err(self.unlike(path, Difference::Content { listed: expected, actual }))
@@ -128,13 +131,14 @@ impl<'a> Account<'a> {
 pub(super) struct Checked<'a> {
     content: &'a mut dyn Read,
     verifier: Option<Verifier>,
-    is_read: bool,
+    /// Bytes that were not read.
+    left: u64,
 }
 
 impl Read for Checked<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.is_read = true;
         let count = self.content.read(buffer)?;
+        self.left = self.left.saturating_sub(count as u64);
         if let Some(verifier) = &mut self.verifier {
             verifier.update(&buffer[..count]).map_err(io::Error::other)?;
         }

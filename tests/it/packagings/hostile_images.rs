@@ -1,7 +1,7 @@
 //! Images whose layers mean harm below `/models`.
 
 use super::artifact::Artifact;
-use super::bytes::{In, gzip, header, image_config, tar};
+use super::bytes::{In, gzip, header, image_config, tar, zstd, zstd_zeros};
 use super::fixture::{Hostile, Stage};
 
 pub fn refused() -> Vec<Hostile> {
@@ -14,6 +14,7 @@ pub fn refused() -> Vec<Hostile> {
             &[tar(&[In::File("models/m", b"GGUF")]), tar(&[In::File("models/.wh..wh..opq", b"")])],
         ),
         image("image-no-tar", "blob @layer0 cannot be read", &[vec![7; 2000]]),
+        image("image-bomb-outside-models", "it unpacks to more than a hundred times its size", &[outside()]).slow(),
         image("image-count", "more than 200000 files, folders and links", &[gzip(&many())]).slow(),
         image(
             "image-through-a-symlink",
@@ -31,6 +32,12 @@ pub fn refused() -> Vec<Hostile> {
     ];
     refused.extend(members());
     refused
+}
+
+/// A file that nobody wants, and that takes years to pass over.
+fn outside() -> Vec<u8> {
+    let first = header("opt/zeros", tar::EntryType::Regular, 1 << 60);
+    [zstd(first.as_bytes()), zstd_zeros(9000)].concat()
 }
 
 fn image(name: &'static str, words: &str, layers: &[Vec<u8>]) -> Hostile {
