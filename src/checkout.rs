@@ -37,6 +37,13 @@ pub async fn fetch_and_check_out(
     reference: &Reference,
     artifact: Artifact,
 ) -> Result<Snapshot, Error> {
+    fetch_and_unpack(session, reference, artifact).await.map_err(|error| match error {
+        Error::Packaging(error) => pull::Error::from(error).of(reference).into(),
+        other => other,
+    })
+}
+
+async fn fetch_and_unpack(session: &Session, reference: &Reference, artifact: Artifact) -> Result<Snapshot, Error> {
     let store = session.store.clone();
     let is_unpacked = store.snapshot(&artifact.extent().key())?.is_some();
     if artifact.is_stored || is_unpacked || !artifact.plan.has_archives() {

@@ -156,6 +156,9 @@ fn own_hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     // A transparent wrapper hides the error it holds from `source`, so each is opened here.
     match error.downcast_ref::<Error>() {
         Some(Error::Reference(_)) => return Some(String::from("expected REGISTRY/REPOSITORY[:TAG][@DIGEST]")),
+        Some(Error::Config(config::Error::Read { source, .. })) if source.kind() == std::io::ErrorKind::NotFound => {
+            return Some(format!("create it, or unset {}", config::CONFIG));
+        }
         Some(Error::Config(config::Error::Read { .. })) => {
             return Some(format!("make it readable, or name another one with {}", config::CONFIG));
         }
@@ -198,6 +201,7 @@ fn pull_hint(error: &pull::Error) -> Option<String> {
         pull::Error::Unresumable { .. } => Some(String::from("try again, or name another registry")),
         pull::Error::Store(error) => store_hint(error),
         pull::Error::Packaging(error) => packaging_hint(error),
+        pull::Error::Artifact { source, .. } => packaging_hint(source),
         _ => None,
     }
 }
@@ -280,6 +284,9 @@ fn store_hint(error: &store::Error) -> Option<String> {
         store::Error::NoSpace { .. } => {
             "free some space, or name a store on another filesystem with --store; what arrived is kept"
         }
+        store::Error::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            "become its owner, or name a directory of your own with --store"
+        }
         store::Error::Ambiguous { .. } => "give more of the digest, or the name",
         store::Error::Mismatch(_) => {
             "the registry, or a proxy in front of it, serves other bytes: try again, or name another registry"
@@ -330,10 +337,14 @@ fn packaging_hint(error: &packaging::Error) -> Option<String> {
         | packaging::Error::Config { .. }
         | packaging::Error::NoLayer { .. }
         | packaging::Error::Unlike { .. }
+        | packaging::Error::OtherTar { .. }
         | packaging::Error::Larger { .. } => "have the artifact packed again by whoever made it",
         packaging::Error::CompressedFile { .. } => "have it packed again as a tar, or uncompressed",
         packaging::Error::Parent { .. } => "pull the other one by itself",
         packaging::Error::NoEntry { .. } => "--entry PATH chooses one",
+        packaging::Error::NothingSelected { .. } => {
+            "name some of them with --include, or pull all of it without options"
+        }
         packaging::Error::Packed => "leave --entry-only out",
         packaging::Error::Selection { .. } => "pull it again",
         _ => return None,

@@ -12,7 +12,8 @@ use crate::engine::Engine;
 use crate::listing::{Listing, MARKER};
 use crate::manifest::Descriptor;
 use crate::packaging::{self, Entry, Sink};
-use crate::pull::Artifact;
+use crate::pull::{self, Artifact};
+use crate::reference::Reference;
 
 /// The bytes of one piece of the stream; the engine's speed holds the layout back.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -79,18 +80,20 @@ impl Stream for Body {
     }
 }
 
-/// Lays `artifact` out into a tar.
+/// Lays `artifact`, which is `reference`, out into a tar.
 pub(super) fn archive(
+    reference: &Reference,
     artifact: &Artifact,
     mut open: impl FnMut(&Descriptor) -> io::Result<Box<dyn Read + Send>> + Send + 'static,
     layout: Layout,
 ) -> Archive {
     let (sender, receiver) = mpsc::channel(WAITING_PIECES);
-    let (plan, digest) = (artifact.plan.clone(), artifact.descriptor.digest.clone());
+    let (plan, digest, reference) = (artifact.plan.clone(), artifact.descriptor.digest.clone(), reference.clone());
     let listing = tokio::task::spawn_blocking(move || {
         let writer = Pieces { sender: sender.clone(), piece: Vec::with_capacity(PIECE_BYTES) };
         let mut sink = TarSink { tar: tar::Builder::new(writer), layout };
         let listing = packaging::lay_out(&plan, &digest, None, &mut open, &mut sink);
+        let listing = listing.map_err(|error| pull::Error::from(error).of(&reference));
         let finished = listing.map_err(Error::from).and_then(|listing| {
             sink.finish(&listing).map_err(Error::Stream)?;
             Ok(listing)

@@ -26,7 +26,8 @@ pub struct Copy {
 pub async fn copy(engine: &Engine, container: &str, session: &Session, job: Copy) -> Result<()> {
     let Copy { reference, artifact, targets } = job;
     let rename = move |path: &str| targets.get(path).map(|target| target.trim_start_matches('/').to_owned());
-    let archive = archive(&artifact, session.opener(&reference, &artifact), Layout::Renamed(Box::new(rename)));
+    let archive =
+        archive(&reference, &artifact, session.opener(&reference, &artifact), Layout::Renamed(Box::new(rename)));
     archive.upload(engine, container, "/").await?;
     Ok(())
 }
@@ -40,6 +41,7 @@ pub async fn copy_all(
     reference: &Reference,
     artifact: &Artifact,
 ) -> Result<()> {
-    archive(artifact, session.opener(reference, artifact), Layout::Plain).upload(engine, container, path).await?;
+    let archive = archive(reference, artifact, session.opener(reference, artifact), Layout::Plain);
+    archive.upload(engine, container, path).await?;
     Ok(())
 }

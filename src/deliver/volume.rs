@@ -209,7 +209,7 @@ impl<'a> Loader<'a> {
 
     async fn upload(&self, source: &Source<'_>) -> Result<Listing> {
         let open = source.session.opener(source.reference, source.artifact);
-        let archive = archive(source.artifact, open, Layout::Marked);
+        let archive = archive(source.reference, source.artifact, open, Layout::Marked);
         tokio::select! {
             uploaded = archive.upload(self.engine, &self.container, LOADER_PATH) => uploaded,
             () = source.session.interrupt.heard() => Err(crate::pull::Error::Interrupted.into()),

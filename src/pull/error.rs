@@ -63,6 +63,15 @@ pub enum Error {
     /// The packaging.
     #[error(transparent)]
     Packaging(#[from] packaging::Error),
+    /// The same, with the artifact's name.
+    #[error("{reference}")]
+    Artifact {
+        /// What was asked for.
+        reference: String,
+        /// What is wrong with it.
+        #[source]
+        source: Box<packaging::Error>,
+    },
     /// The registry.
     #[error(transparent)]
     Registry(#[from] registry::Error),
@@ -72,6 +81,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// Names the artifact in an error that is about what is in it.
+    pub fn of(self, reference: &Reference) -> Self {
+        match self {
+            Self::Packaging(error) => Self::Artifact { reference: reference.to_string(), source: error.into() },
+            other => other,
+        }
+    }
+
     /// Whether another try might succeed without anything being changed.
     pub fn is_transient(&self) -> bool {
         match self {

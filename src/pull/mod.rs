@@ -43,6 +43,7 @@ pub use self::part::{Part, load};
 pub use self::settings::Settings;
 pub(crate) use self::stream::verified;
 use crate::cause::one_line;
+use crate::digest::Mismatch;
 use crate::manifest::{self, Descriptor, Manifest, Platform};
 use crate::packaging::{self, Plan};
 use crate::progress::Progress;
@@ -119,7 +120,10 @@ impl Session {
     /// What the store has, or what the registry says, as `policy` asks; blobs are not fetched.
     pub async fn find(&self, reference: &Reference, policy: Policy) -> Result<Artifact> {
         match policy {
-            Policy::Never => self.stored(reference)?.ok_or_else(|| Error::Missing(reference.clone())),
+            Policy::Never => {
+                let stored = self.stored(reference).map_err(|error| error.of(reference))?;
+                stored.ok_or_else(|| Error::Missing(reference.clone()))
+            }
             Policy::Missing => match self.healthy(reference) {
                 Some(artifact) => Ok(artifact),
                 None => self.resolve(reference).await,
@@ -145,6 +149,10 @@ impl Session {
 
     /// Asks the registry for the manifest and the config only.
     pub async fn resolve(&self, reference: &Reference) -> Result<Artifact> {
+        self.ask(reference).await.map_err(|error| error.of(reference))
+    }
+
+    async fn ask(&self, reference: &Reference) -> Result<Artifact> {
         let (descriptor, bytes, manifest, is_child) = self.leaf(reference).await?;
         let at = reference.at_digest(&descriptor.digest);
         let config = match &manifest.config {
@@ -256,16 +264,21 @@ impl Session {
 
     /// Follows indexes down to a manifest; says whether there were any.
     async fn leaf(&self, reference: &Reference) -> Result<(Descriptor, Bytes, Manifest, bool)> {
-        let mut at = reference.clone();
+        let mut child: Option<Descriptor> = None;
         for depth in 0..=MAX_DEPTH {
+            let at = child.as_ref().map_or_else(|| reference.clone(), |child| reference.at_digest(&child.digest));
             let raw = self.client.manifest(&at).await?;
+            if let Some(child) = child.filter(|child| child.size != raw.bytes.len() as u64) {
+                let (digest, size, seen) = (child.digest, child.size, raw.bytes.len() as u64);
+                return Err(Mismatch::Size { digest, size, seen }.into());
+            }
             let mut manifest = Manifest::parse(&raw.bytes, &raw.digest)?;
             if manifest.manifests.is_none() {
                 let descriptor = Descriptor::new(manifest.kind(), raw.digest, raw.bytes.len() as u64);
                 return Ok((descriptor, raw.bytes, manifest, depth > 0));
             }
             self.tell_children(reference, &mut manifest).await;
-            at = reference.at_digest(&packaging::choose_child(&manifest, self.platform.as_ref())?.digest);
+            child = Some(packaging::choose_child(&manifest, self.platform.as_ref())?.clone());
         }
         Err(Error::Nesting { reference: reference.clone(), depth: MAX_DEPTH })
     }

@@ -116,6 +116,7 @@ fn tls_cause(error: &rustls::Error) -> Cause {
             Reason::BadSignature => String::from("its signature is wrong"),
             Reason::Expired | Reason::ExpiredContext { .. } => String::from("expired"),
             Reason::NotValidForName | Reason::NotValidForNameContext { .. } => String::from("made for another host"),
+            Reason::Other(other) => other.to_string(),
             other => format!("{other:?}"),
         }),
         other => Cause::Tls(other.to_string()),

@@ -89,16 +89,18 @@ fn indexes_in_indexes_in_indexes() {
 fn index_whose_model_is_told_by_its_own_manifest_only() {
     let (home, registry) = (Home::new(), Registry::start());
     let reference = nested(&registry, 0);
-    let model = registry.push_manifest("acme/nested", "model", registry_manifest(&registry));
+    let manifest = registry_manifest(&registry);
+    let model = registry.push_manifest("acme/nested", "model", &manifest);
     let image = json!({"schemaVersion": 2, "mediaType": MANIFEST, "layers": []}).to_string();
     let platform = json!({"os": "linux", "architecture": "amd64"});
-    let child = |digest: &str, platform: Option<&serde_json::Value>| {
-        let mut child = json!({"mediaType": MANIFEST, "digest": digest, "size": 1});
+    let child = |digest: &str, size: usize, platform: Option<&serde_json::Value>| {
+        let mut child = json!({"mediaType": MANIFEST, "digest": digest, "size": size});
         platform.into_iter().for_each(|platform| child["platform"] = platform.clone());
         child
     };
-    let image = registry.push_manifest("acme/nested", "image", &image);
-    let index = json!({"schemaVersion": 2, "manifests": [child(&image, Some(&platform)), child(&model, None)]});
+    let digest = registry.push_manifest("acme/nested", "image", &image);
+    let children = [child(&digest, image.len(), Some(&platform)), child(&model, manifest.len(), None)];
+    let index = json!({"schemaVersion": 2, "manifests": children});
     registry.push_manifest("acme/nested", "1", index.to_string());
     home.artishim(&["--platform", "linux/amd64", "pull", "--quiet", &reference]).success();
     assert_says(&home.artishim(&["path", &reference]).success(), &["m.gguf"]);

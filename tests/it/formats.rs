@@ -174,7 +174,8 @@ fn an_archive_larger_than_the_disk_is_given_up_before_it_is_written() {
         let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "layers": [model]});
         let reference = push(&registry, "acme/bomb", &manifest);
         let error = home.artishim(&["pull", "--quiet", &reference]).failure();
-        assert!(error.starts_with("the files up to \"zeros.gguf\" take 1152921504606846976 bytes or more"), "{error}");
+        let expected = format!("{reference}: the files up to \"zeros.gguf\" take 1152921504606846976 bytes or more");
+        assert!(error.starts_with(&expected), "{error}");
         assert!(error.ends_with("(free some space, or name a store on another filesystem with --store)"), "{error}");
         assert_eq!(snapshots(&home), 0);
     }

@@ -191,8 +191,8 @@ fn what_cannot_be_pulled_in_part_is_told_in_one_line() {
     let cases: [(&[&str], &str); 5] = [
         (
             &["--include", "*.onnx", &reference],
-            "none of the artifact's files is selected, there are: \"a-Q4_K_M.gguf\", \"q8/a-Q8_0.gguf\", \
-             \"mmproj-F16.gguf\", \"README.md\"",
+            "QUANTS: none of the artifact's files is selected, there are: \"a-Q4_K_M.gguf\", \"q8/a-Q8_0.gguf\", \
+             \"mmproj-F16.gguf\", \"README.md\" (name some of them with --include, or pull all of it without options)",
         ),
         (&["--include", "a[", &reference], "pattern \"a[\" is refused: unclosed character class; missing ']'"),
         (
@@ -201,17 +201,18 @@ fn what_cannot_be_pulled_in_part_is_told_in_one_line() {
         ),
         (
             &["--entry-only", "--entry", "b.gguf", &reference],
-            "the artifact has no file \"b.gguf\" to start a server with, name one of: \"a-Q4_K_M.gguf\", \
+            "QUANTS: the artifact has no file \"b.gguf\" to start a server with, name one of: \"a-Q4_K_M.gguf\", \
              \"q8/a-Q8_0.gguf\"",
         ),
         (
             &["--entry-only", &packed],
-            "the files are packed in archives, so what a server needs of them is not known before all are pulled \
+            "PACKED: the files are packed in archives, so what a server needs of them is not known before all are pulled \
              (leave --entry-only out)",
         ),
     ];
     for (arguments, expected) in cases {
         let arguments: Vec<&str> = ["pull", "--quiet"].iter().chain(arguments).copied().collect();
+        let expected = expected.replace("QUANTS", &reference).replace("PACKED", &packed);
         assert_eq!(home.artishim(&arguments).failure(), expected, "{arguments:?}");
     }
     assert_eq!(home.artishim(&["ls", "--noheading"]).success(), "");
