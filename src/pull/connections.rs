@@ -101,7 +101,7 @@ impl Connections {
     /// How many bytes the next request is to ask for: large ones, and smaller ones towards the end, so that all
     /// connections end at the same time.
     pub fn chunk(&self) -> u64 {
-        if self.blobs.load(Ordering::Relaxed) >= self.settings.connections {
+        if self.blobs.load(Ordering::Relaxed) >= self.level().wanted {
             return MAX_CHUNK;
         }
         let share = self.left.load(Ordering::Relaxed) / (2 * self.settings.connections.max(1) as u64);
