@@ -32,6 +32,7 @@ macro_rules! engine {
             one_file_is_mounted_at_a_missing_destination, several_files_lie_below_a_missing_destination,
             files_join_what_an_existing_directory_has, one_file_replaces_an_existing_file,
             image_packaged_model_is_mounted, two_containers_at_once_share_one_pull,
+            part_that_was_pulled_is_what_containers_see_until_the_rest_is_pulled,
             pull_never_fails_before_anything_starts, wrong_digest_starts_nothing, create_then_start_shows_the_files,
             $($scenario),*
         ] }

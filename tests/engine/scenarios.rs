@@ -28,6 +28,21 @@ pub fn several_files_lie_below_a_missing_destination(engine: &Engine) {
     assert_eq!(seen.as_bytes(), [MODEL, PROJECTOR].concat());
 }
 
+pub fn part_that_was_pulled_is_what_containers_see_until_the_rest_is_pulled(engine: &Engine) {
+    let _running = use_daemons();
+    let files: [(&str, &[u8]); 3] = [("tiny-q4.gguf", MODEL), ("tiny-q8.gguf", PROJECTOR), ("notes/a.txt", b"a")];
+    let reference = artifacts::modelpack(&registry(), &files);
+    let list = || {
+        let seen = engine
+            .run(&mount(&reference, "/models"), "cd /models && find . -type f ! -name '.*' | sort && cat tiny-q4.gguf");
+        seen.success().replace(&*String::from_utf8_lossy(MODEL), "")
+    };
+    engine.artishim(&["pull", "--include", "*q4*", "--include", "notes/", &reference]).success();
+    assert_eq!(list(), "./notes/a.txt\n./tiny-q4.gguf\n");
+    engine.artishim(&["pull", &reference]).success();
+    assert_eq!(list(), "./notes/a.txt\n./tiny-q4.gguf\n./tiny-q8.gguf\n");
+}
+
 pub fn files_join_what_an_existing_directory_has(engine: &Engine) {
     let _running = use_daemons();
     let reference = artifacts::modelpack(&registry(), &[("tiny.gguf", MODEL)]);
