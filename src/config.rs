@@ -101,6 +101,13 @@ impl Environment {
         Self { variables, root, program: None, config: Config::default() }
     }
 
+    /// The same with variables of these values.
+    #[must_use]
+    pub fn with_variables(mut self, variables: Vec<(&'static str, OsString)>) -> Self {
+        self.variables.extend(variables.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        self
+    }
+
     /// The same with what the configuration files say: the user's over the system's, key by key, or the one named.
     pub fn with_config_files(self) -> Result<Self, Error> {
         self.with_config_files_and(Path::new(SYSTEM_FILE))

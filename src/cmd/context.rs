@@ -10,10 +10,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::args::GlobalArgs;
+use super::door::Globals;
 use super::{Error, Result};
 use crate::checkout::fetch_and_check_out;
 use crate::config::{self, Environment};
-use crate::engine::{self, Choice, Engine};
+use crate::engine::{self, Choice, DockerEndpointFlags, Engine};
 use crate::pull::{self, Interrupt, Interrupter, Part, Policy, Session};
 use crate::reference::Reference;
 use crate::registry::{Client, Credentials, Settings, Waiting};
@@ -31,6 +32,8 @@ pub struct Context {
     pub global: GlobalArgs,
     pub environment: Environment,
     pub ui: Ui,
+    /// Where the engine is, if its own options said so.
+    endpoint: DockerEndpointFlags,
     interrupter: Arc<Interrupter>,
     interrupt: Interrupt,
 }
@@ -42,7 +45,16 @@ impl Context {
         let ui = Ui::new(false);
         log(level.as_deref().unwrap_or("error"), &ui)?;
         let (interrupter, interrupt) = Interrupter::new();
-        Ok(Self { global, environment, ui, interrupter: Arc::new(interrupter), interrupt })
+        let endpoint = DockerEndpointFlags { context: global.context.clone(), ..DockerEndpointFlags::default() };
+        Ok(Self { global, environment, ui, endpoint, interrupter: Arc::new(interrupter), interrupt })
+    }
+
+    /// The same for the engine that its own options lead to.
+    pub(super) fn told(mut self, globals: Globals) -> Self {
+        self.environment = self.environment.with_variables(globals.variables);
+        let context = globals.endpoint.context.clone().or_else(|| self.endpoint.context.take());
+        self.endpoint = DockerEndpointFlags { context, ..globals.endpoint };
+        self
     }
 
     /// The same without progress and notes.
@@ -128,7 +140,7 @@ impl Context {
 
     /// The engine the user chose, or the one that is there.
     pub(super) async fn engine(&self) -> Result<Engine> {
-        Ok(engine::detect(&self.choice()?, &self.engine_environment(), &self.docker_flags()).await?)
+        Ok(engine::detect(&self.choice()?, &self.engine_environment(), &self.endpoint).await?)
     }
 
     /// Prints a value as podman prints JSON.
@@ -186,6 +198,8 @@ fn parse_credentials(text: &str) -> Result<(String, String)> {
 /// Sends the log to stderr; `level` may name modules too, as for `RUST_LOG`.
 fn log(level: &str, ui: &Ui) -> Result<()> {
     let filter = EnvFilter::try_new(level).map_err(|error| Error::usage(format!("--log-level {level}: {error}")))?;
+    // It logs the error that it returns, which we show.
+    let filter = filter.add_directive("rustls_platform_verifier=off".parse().expect("it is a directive"));
     let ui = ui.clone();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(move || ui.log());
     // A second initialisation, as in a test, keeps the first.

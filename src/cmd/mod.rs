@@ -4,6 +4,7 @@ mod args;
 mod context;
 mod cp;
 mod docs;
+mod door;
 mod engines;
 mod error;
 mod extract;
@@ -26,6 +27,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use self::args::GlobalArgs;
 use self::context::Context;
+use self::door::Door;
 pub use self::error::{Error, Result};
 
 /// The exit status of our own errors, as podman's and docker's (podman-run(1)).
@@ -67,6 +69,9 @@ enum Command {
 
 /// Runs the program with `arguments`, the first of which is its own name.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    if let Some(status) = Door::enter(&arguments) {
+        return status;
+    }
     let cli = match Cli::try_parse_from(shield_engine_arguments(arguments)) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),

@@ -144,10 +144,6 @@ impl Context {
         Ok(text.as_deref().unwrap_or("auto").parse()?)
     }
 
-    pub(super) fn docker_flags(&self) -> engine::DockerEndpointFlags {
-        engine::DockerEndpointFlags { context: self.global.context.clone(), ..engine::DockerEndpointFlags::default() }
-    }
-
     pub(super) fn engine_environment(&self) -> engine::Environment {
         let environment = &self.environment;
         engine::Environment {

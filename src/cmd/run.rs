@@ -1,6 +1,6 @@
 //! `artishim run` and `artishim create`: the engine's own command line with its artifact mounts carried out.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use clap::Args;
 
@@ -37,6 +37,11 @@ pub(super) enum Verb {
 }
 
 impl Verb {
+    /// The command of this name, if it is one of the two.
+    pub(super) fn named(name: &OsStr) -> Option<Self> {
+        [Self::Run, Self::Create].into_iter().find(|verb| name == verb.as_str())
+    }
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::Run => "run",

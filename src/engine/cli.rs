@@ -1,4 +1,4 @@
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -68,14 +68,7 @@ impl Cli {
     ///
     /// A `docker` may turn out to be podman (the distributions' podman-docker): see [`Cli::kind`].
     pub(super) async fn find(kind: Kind, environment: &Environment) -> Result<Self> {
-        let name = kind.program();
-        let own = environment.own_program.as_deref().and_then(|program| program.canonicalize().ok());
-        let found = which::which_in_global(name, environment.path.as_ref()).ok();
-        let is_foreign = |program: &PathBuf| own.is_none() || program.canonicalize().ok() != own;
-        match found.and_then(|mut programs| programs.find(is_foreign)) {
-            Some(program) => Self::at(program).await,
-            None => Err(Error::NoProgram { program: name }),
-        }
+        Self::at(program(kind, environment.path.as_deref(), environment.own_program.as_deref())?).await
     }
 
     /// The command line at a path, told by its name, or else by what it says of its version.
@@ -87,6 +80,16 @@ impl Cli {
         };
         Ok(Self { kind, program, arguments: Vec::new(), is_wrapped })
     }
+}
+
+/// The first program in `path` that is called as the engine's command line is and does not lead to `own`.
+pub fn program(kind: Kind, path: Option<&OsStr>, own: Option<&Path>) -> Result<PathBuf> {
+    let name = kind.program();
+    let own = own.and_then(|program| program.canonicalize().ok());
+    let found = which::which_in_global(name, path).ok();
+    let is_foreign = |program: &PathBuf| own.is_none() || program.canonicalize().ok() != own;
+    let program = found.and_then(|mut programs| programs.find(is_foreign));
+    program.ok_or(Error::NoProgram { program: name })
 }
 
 /// By the file a link ends at, then by the link: `docker` is often a link to podman.

@@ -29,7 +29,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 
 pub use cache::Cache;
-pub use cli::Cli;
+pub use cli::{Cli, program};
 pub use detect::detect;
 pub use docker::{Api, Container, Labels, Volume};
 pub use endpoint::{DockerEndpointFlags, Endpoint, Environment, Tls};

@@ -1,0 +1,73 @@
+//! In an engine's place: a line with artifacts is carried out, every other one is the engine's at once.
+
+use std::ffi::{OsStr, OsString};
+use std::process::ExitCode;
+
+use super::globals::{Globals, command_position};
+use crate::cmd::Result;
+use crate::cmd::args::GlobalArgs;
+use crate::cmd::context::Context;
+use crate::cmd::run::{self, RunArgs, Verb};
+use crate::config::Environment;
+use crate::engine::{self, Kind};
+use crate::process::Call;
+use crate::rewrite;
+use crate::ui::Ui;
+
+/// Stands for the engine's command line with `arguments`.
+pub(super) fn main(kind: Kind, arguments: &[OsString]) -> ExitCode {
+    let ui = Ui::new(false);
+    match enter(kind, arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(&ui),
+    }
+}
+
+fn enter(kind: Kind, arguments: &[OsString]) -> Result<()> {
+    let environment = Environment::from_process();
+    let program = engine::program(kind, environment.os("PATH").as_deref(), environment.own_program().as_deref())?;
+    match command(kind, arguments) {
+        Some((globals, verb, rest)) if rewrite::mentions_artifact(rest) => carry_out(kind, globals, verb, rest),
+        _ => Err(Call::new(program).args(arguments.iter().cloned()).exec().into()),
+    }
+}
+
+/// The options before the command, the command if it is one that mounts, and what follows.
+fn command(kind: Kind, arguments: &[OsString]) -> Option<(&[OsString], Verb, &[OsString])> {
+    let at = command_position(kind, arguments)?;
+    let (globals, rest) = arguments.split_at(at);
+    let rest = if rest[0] == OsStr::new("container") { &rest[1..] } else { rest };
+    let (verb, rest) = rest.split_first()?;
+    Some((globals, Verb::named(verb)?, rest))
+}
+
+fn carry_out(kind: Kind, globals: &[OsString], verb: Verb, arguments: &[OsString]) -> Result<()> {
+    let globals = Globals::read(kind, globals);
+    let global = GlobalArgs { engine: Some(kind.program().to_owned()), ..GlobalArgs::default() };
+    let context = Context::new(global)?.told(globals);
+    let args = RunArgs { arguments: arguments.to_vec() };
+    context.block_on(run::run(&context, verb, args))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_that_mount_are_found_behind_the_engines_options() {
+        let cases = [
+            ("run --mount x y", Some((0, Verb::Run, 3))),
+            ("-H unix:///a container create x", Some((2, Verb::Create, 1))),
+            ("container ls", None),
+            ("container", None),
+            ("ps", None),
+            ("", None),
+        ];
+        for (line, expected) in cases {
+            let arguments: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+            let found =
+                command(Kind::Docker, &arguments).map(|(globals, verb, rest)| (globals.len(), verb, rest.len()));
+            assert_eq!(found, expected, "{line}");
+        }
+    }
+}
