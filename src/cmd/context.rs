@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::args::GlobalArgs;
 use super::door::Globals;
-use super::{Error, Result};
+use super::{Error, Result, stop};
 use crate::checkout::fetch_and_check_out;
 use crate::config::{self, Environment};
 use crate::engine::{self, Choice, DockerEndpointFlags, Engine};
@@ -70,7 +69,11 @@ impl Context {
     pub(super) fn block_on<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::internal)?;
         let result = runtime.block_on(async {
-            tokio::spawn(listen(Arc::clone(&self.interrupter)));
+            tokio::spawn(stop::on_signals(Arc::clone(&self.interrupter)));
+            if let Some(socket) = self.environment.os(config::DOCKER_CLI_PLUGIN_SOCKET) {
+                let interrupter = Arc::clone(&self.interrupter);
+                tokio::task::spawn_blocking(move || stop::on_hang_up(&socket, &interrupter));
+            }
             tokio::select! {
                 result = work => result,
                 () = self.out_of_patience() => Err(pull::Error::Interrupted.into()),
@@ -169,22 +172,6 @@ impl Context {
         let session = Session { part, ..self.session()? };
         let artifact = session.find(reference, policy).await?;
         Ok(fetch_and_check_out(&session, reference, artifact).await?)
-    }
-}
-
-/// Turns the first SIGINT or SIGTERM into a wish to stop; the second ends the process at once.
-async fn listen(interrupter: Arc<Interrupter>) {
-    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return };
-    for is_last in [false, true] {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        interrupter.interrupt();
-        if is_last {
-            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).ok();
-        }
     }
 }
 

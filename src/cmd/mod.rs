@@ -18,6 +18,7 @@ mod prepare;
 mod pull;
 mod rm;
 mod run;
+mod stop;
 mod volume;
 
 use std::ffi::{OsStr, OsString};

@@ -5,6 +5,7 @@
 mod commands;
 mod common;
 mod config;
+mod doors;
 mod errors;
 mod faults;
 mod fixtures;
