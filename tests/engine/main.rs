@@ -8,6 +8,7 @@ mod accelerate;
 mod artifacts;
 mod consumers;
 mod disk;
+mod doors;
 #[path = "../it/common/registry/mod.rs"]
 mod faulty_registry;
 mod fixtures;
