@@ -49,6 +49,16 @@ impl Doors {
         command
     }
 
+    /// A shell in which artishim is found in `own`, and the engine in `real`.
+    fn shell(&self, script: &str) -> Command {
+        let mut command = Command::new("/bin/bash");
+        let plain = self.command("docker", &[]);
+        let path = format!("{}:{}", self.0.path("own").display(), self.0.path("real").display());
+        command.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.env("PATH", path).args(["-c", script]);
+        command
+    }
+
     fn run(&self, name: &str, arguments: &[&str]) -> Outcome {
         let mut child = self.command(name, arguments).spawn().unwrap();
         // Who has ended before has read nothing.
@@ -131,4 +141,40 @@ fn the_plugin_stops_when_docker_closes_its_socket() {
     drop(parent);
     let ended = outcome(child.wait_with_output().unwrap());
     assert_eq!(ended.status, 130, "{ended:?}");
+}
+
+#[test]
+fn the_alias_for_bash_carries_out_artifact_mounts_and_nothing_else() {
+    let doors = Doors::new().with_engine("docker");
+    fs::create_dir(doors.0.path("own")).unwrap();
+    symlink(env!("CARGO_BIN_EXE_artishim"), doors.0.path("own/artishim")).unwrap();
+    let snippet = concat!(env!("CARGO_MANIFEST_DIR"), "/contrib/shell/artishim.bash");
+    let mut shell = doors.shell(&format!("shopt -s expand_aliases\nsource {snippet}\nalias\ndocker ps </dev/null"));
+    let ran = outcome(shell.output().unwrap());
+    let real = doors.0.path("real/docker");
+    let expected = format!("alias docker='artishim docker'\n{}|ps|", real.display());
+    assert_eq!((ran.stdout, ran.status), (expected, 7), "{}", ran.stderr);
+}
+
+#[test]
+fn links_are_made_once_more_without_harm_and_taken_away_again() {
+    let doors = Doors::new();
+    fs::create_dir(doors.0.path("own")).unwrap();
+    symlink(env!("CARGO_BIN_EXE_artishim"), doors.0.path("own/artishim")).unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/contrib/shell/link");
+    let run = |words: &str| {
+        let mut shell = doors.shell(&format!("PATH=$PATH:/usr/bin:/bin {script} {words}"));
+        outcome(shell.output().unwrap())
+    };
+    let (bin, plugin) = (doors.0.path("bin"), doors.0.path(".docker/cli-plugins/docker-artifact"));
+    for _ in 0..2 {
+        assert_eq!(run(bin.to_str().unwrap()).success(), format!("export PATH={}:$PATH\n", bin.display()));
+        assert!(bin.join("docker").is_symlink() && bin.join("podman").is_symlink() && plugin.is_symlink());
+    }
+    run(&format!("--remove {}", bin.display())).success();
+    assert!(!bin.join("docker").is_symlink() && !plugin.is_symlink());
+    fs::write(bin.join("docker"), "somebody else's").unwrap();
+    let refused = run(bin.to_str().unwrap());
+    assert!(refused.status == 1 && refused.stderr.contains("not made by artishim"), "{refused:?}");
+    assert_eq!(fs::read(bin.join("docker")).unwrap(), b"somebody else's");
 }

@@ -1,0 +1,1 @@
+artishim.bash
