@@ -208,7 +208,7 @@ fn expiry(dice: &mut Dice) -> Expiry {
     let status = dice.pick(&[400, 401, 403, 410]);
     match dice.below(3) {
         0 => Expiry { uses: 2 + dice.below(8), status, ..Expiry::NEVER },
-        1 => Expiry { age: Duration::from_millis(300 + dice.below(300) as u64), status, ..Expiry::NEVER },
+        1 => Expiry { age: Duration::from_millis(600 + dice.below(300) as u64), status, ..Expiry::NEVER },
         _ => Expiry::NEVER,
     }
 }
