@@ -1,7 +1,7 @@
 //! One blob being written: staged bytes, the record of which are there, and the commit.
 
 use std::fs::{File, Permissions};
-use std::io::{self, IoSlice, Write};
+use std::io::{self, Write};
 use std::iter;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
@@ -11,6 +11,7 @@ use super::claim::Hold;
 use super::error::{At, Error, Result};
 use super::hashing::Hashing;
 use super::lease::Lease;
+use super::pieces::{slices, write_all_at};
 use super::{Store, durable, record};
 use crate::digest::{Mismatch, Verifier};
 use crate::manifest::Descriptor;
@@ -25,9 +26,6 @@ const CATCH_UP: u64 = 32 * 1024 * 1024;
 /// How many bytes may wait to be hashed before whoever brings more is to wait for the hash.
 const MAX_BACKLOG: u64 = 32 * 1024 * 1024;
 
-/// How many slices one call writes: Linux's limit.
-const MAX_SLICES: usize = 1024;
-
 /// The right to write one blob, and what is there of it.
 ///
 /// Bytes come in any order from any number of threads. They are hashed in order by whichever thread finds the hash
@@ -40,6 +38,8 @@ pub struct Ingest {
     data: File,
     /// Set once the blocks of the whole blob are reserved; held while they are.
     is_allocated: Mutex<bool>,
+    /// What an earlier holder left.
+    earlier: Ranges,
     state: Mutex<State>,
     /// Held during a write: the system lets nobody else write to the file then, and who waits there uses a processor.
     writing: Mutex<()>,
@@ -91,6 +91,7 @@ impl Ingest {
             blob: blob.clone(),
             data,
             is_allocated: Mutex::default(),
+            earlier: written.clone(),
             record: Mutex::new(Record { file, recorded: written.clone() }),
             has_lost_bytes: Mutex::default(),
             state: Mutex::new(State { claimed: written.clone(), written }),
@@ -198,7 +199,7 @@ impl Ingest {
         if had_file {
             record.file = Some(begin_record(&self.hold, &Ranges::default(), &self.blob)?);
         }
-        (self.state, self.hashing) = (Mutex::default(), Hashing::default());
+        (self.earlier, self.state, self.hashing) = (Ranges::default(), Mutex::default(), Hashing::default());
         Ok(())
     }
 
@@ -245,7 +246,7 @@ impl Ingest {
 
     /// Whether bytes that are next in order wait to be hashed and nobody does it.
     pub fn is_behind(&self) -> bool {
-        !self.hashing.is_taken() && self.backlog() > 0
+        !self.hashing.is_taken() && !self.backlog().is_empty()
     }
 
     /// Hashes some of the bytes that were written out of order, so that [`Ingest::commit`] has little left to do.
@@ -258,9 +259,13 @@ impl Ingest {
     }
 
     /// Hashes, or waits for who does, while too many bytes wait for it: the hash is one thread's work, and is not to be
-    /// left over when nothing else is to be done.
+    /// left over when nothing else is to be done. What was here before anything came does not count: it may be most of a
+    /// large blob, and is no reason to let connections rest.
     pub fn keep_up(&self) -> Result<()> {
-        let is_far_behind = || self.backlog() > MAX_BACKLOG;
+        let is_far_behind = || {
+            let backlog = self.earlier.gaps(&self.backlog());
+            backlog.iter().map(|range| range.end - range.start).sum::<u64>() > MAX_BACKLOG
+        };
         // Looked at again: who had the hash in the meantime may have done it.
         while is_far_behind() && self.hashing.wait() && is_far_behind() {
             self.catch_up()?;
@@ -268,10 +273,10 @@ impl Ingest {
         Ok(())
     }
 
-    /// How many bytes that are next in order were not hashed yet.
-    pub(super) fn backlog(&self) -> u64 {
+    /// The bytes that are next in order and were not hashed yet.
+    pub(super) fn backlog(&self) -> Range<u64> {
         let seen = self.hashing.seen();
-        self.state().written.end_after(seen).saturating_sub(seen)
+        seen..self.state().written.end_after(seen).max(seen)
     }
 
     /// Hashes the bytes just written, from memory, if they are next in order.
@@ -360,36 +365,4 @@ fn earlier(hold: &Hold, blob: &Descriptor) -> Result<(Ranges, bool)> {
         None if is_sealed => Ok((iter::once(0..blob.size).collect(), true)),
         None => Ok((Ranges::default(), false)),
     }
-}
-
-/// The part in `range` of `pieces`, which lie one behind the other from `offset` on.
-fn slices<'a>(pieces: &'a [impl AsRef<[u8]>], offset: u64, range: &Range<u64>) -> Vec<IoSlice<'a>> {
-    let mut start = offset;
-    let mut slices = Vec::with_capacity(pieces.len());
-    for piece in pieces.iter().map(AsRef::as_ref) {
-        let index = |position: u64| {
-            usize::try_from(position.saturating_sub(start)).map_or(piece.len(), |at| at.min(piece.len()))
-        };
-        let slice = &piece[index(range.start)..index(range.end)];
-        if !slice.is_empty() {
-            slices.push(IoSlice::new(slice));
-        }
-        start += piece.len() as u64;
-    }
-    slices
-}
-
-/// Writes all slices with as few calls as the system allows; small writes cost several times the processor time.
-fn write_all_at(file: &File, mut offset: u64, mut slices: Vec<IoSlice<'_>>) -> io::Result<()> {
-    let mut rest = slices.as_mut_slice();
-    while !rest.is_empty() {
-        let count = rest.len().min(MAX_SLICES);
-        let written = rustix::io::retry_on_intr(|| rustix::io::pwritev(file, &rest[..count], offset))?;
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        offset += written as u64;
-        IoSlice::advance_slices(&mut rest, written);
-    }
-    Ok(())
 }

@@ -67,6 +67,7 @@ mod ingest;
 mod layout;
 mod lease;
 mod lock;
+mod pieces;
 mod plan;
 mod podman;
 mod record;

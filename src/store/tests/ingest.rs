@@ -52,7 +52,25 @@ fn whoever_brings_too_much_for_the_hash_waits_for_it() {
             scope.spawn(|| ingest.keep_up().unwrap());
         }
     });
-    assert!(ingest.is_behind() && ingest.backlog() <= 32 * LENGTH as u64, "{} bytes", ingest.backlog());
+    let backlog = ingest.backlog();
+    assert!(ingest.is_behind() && backlog.end - backlog.start <= 32 * LENGTH as u64, "{backlog:?}");
+    ingest.commit().unwrap();
+    assert_eq!(fs::read(fixture.store.blob_path(&blob.digest)).unwrap(), bytes);
+}
+
+#[test]
+fn nobody_waits_for_the_hash_of_what_was_here_before() {
+    let fixture = Fixture::new();
+    let bytes = content(4, 48 * LENGTH);
+    let blob = describe(&bytes);
+    let earlier = fixture.fetch(&blob);
+    write(&earlier, &bytes, 0..40 * LENGTH as u64);
+    earlier.record().unwrap();
+    drop(earlier);
+    let ingest = fixture.fetch(&blob);
+    write(&ingest, &bytes, 40 * LENGTH as u64..blob.size);
+    ingest.keep_up().unwrap();
+    assert_eq!(ingest.backlog(), 0..blob.size);
     ingest.commit().unwrap();
     assert_eq!(fs::read(fixture.store.blob_path(&blob.digest)).unwrap(), bytes);
 }
