@@ -29,6 +29,8 @@ pub struct GlobalArgs {
     #[arg(long, value_name = "LEVEL", global = true)]
     pub log_level: Option<String>,
     /// Docker context to use
+    ///
+    /// As docker's own `--context`; without it DOCKER_HOST, DOCKER_CONTEXT and the current context count, in this order.
     #[arg(long, value_name = "NAME", global = true, hide_short_help = true)]
     pub context: Option<String>,
     /// Show progress as auto, bars, plain, json or quiet

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::batch::Batch;
 use super::connections::Connections;
 use super::failures::{Failures, Verdict};
-use super::work::{Mode, Part, Step, Work};
+use super::work::{Chunk, Mode, Step, Work};
 use super::{Error, Interrupt, Result, Session, join};
 use crate::cause::one_line;
 use crate::manifest::Descriptor;
@@ -157,13 +157,13 @@ impl<S: Sink> Download<S> {
                     let pause = self.state().not_before.saturating_duration_since(Instant::now());
                     let _ = timeout(if pause.is_zero() { LOOK } else { pause }, changed).await;
                 }
-                Step::Ask(part) => {
+                Step::Ask(chunk) => {
                     let fetched = tokio::select! {
-                        fetched = self.fetch(&part) => fetched,
-                        () = part.taken.notified() => Ok(()),
+                        fetched = self.fetch(&chunk) => fetched,
+                        () = chunk.taken.notified() => Ok(()),
                     };
                     drop(slot);
-                    self.settle(&part, fetched)?;
+                    self.settle(&chunk, fetched)?;
                     self.changed.notify_waiters();
                 }
             }
@@ -180,27 +180,27 @@ impl<S: Sink> Download<S> {
         state.work.next(self.connections.chunk(), self.sink.horizon(), usual, round, now)
     }
 
-    async fn fetch(&self, part: &Part) -> Result<()> {
-        let mut body = self.open(part).await?;
+    async fn fetch(&self, chunk: &Chunk) -> Result<()> {
+        let mut body = self.open(chunk).await?;
         let start = body.start();
-        let mut batch = self.gather(&mut body, start, part).await;
+        let mut batch = self.gather(&mut body, start, chunk).await;
         loop {
             let (offset, length, end) = (batch.offset, batch.length, batch.end.take());
-            let taken = self.take(part, offset, length, batch.pieces);
+            let taken = self.take(chunk, offset, length, batch.pieces);
             if let Some(end) = end {
                 taken.await?;
                 return Ok(end?);
             }
             // The next bytes are received while these are written.
-            let (taken, next) = tokio::join!(taken, self.gather(&mut body, offset + length, part));
+            let (taken, next) = tokio::join!(taken, self.gather(&mut body, offset + length, chunk));
             taken?;
             batch = next;
         }
     }
 
-    /// Asks for the part, and for a registry that sends everything instead sees whether that is of use.
-    async fn open(&self, part: &Part) -> Result<Body> {
-        let asked = if part.mode == Mode::Whole { 0..self.blob.size } else { part.start..part.end() };
+    /// Asks for the chunk, and for a registry that sends everything instead sees whether that is of use.
+    async fn open(&self, chunk: &Chunk) -> Result<Body> {
+        let asked = if chunk.mode == Mode::Whole { 0..self.blob.size } else { chunk.start..chunk.end() };
         let patience = self.session.settings.stall * BEGIN;
         let body = match timeout(patience, self.source.open(&asked)).await {
             Ok(body) => body?,
@@ -217,7 +217,7 @@ impl<S: Sink> Download<S> {
             }
             return Ok(body);
         }
-        if part.mode == Mode::Ranges {
+        if chunk.mode == Mode::Ranges {
             let reason = format!("the whole blob came, asked for were bytes {}-{}", asked.start, asked.end - 1);
             return Err(registry::Error::Range { url: body.url().clone(), reason }.into());
         }
@@ -225,14 +225,14 @@ impl<S: Sink> Download<S> {
         {
             let mut state = self.state();
             state.ignores_ranges = true;
-            state.work.refused(part);
+            state.work.refused(chunk);
         }
-        part.extend(self.end);
+        chunk.extend(self.end);
         Ok(body)
     }
 
-    /// Receives from `offset` on until there is enough for the sink, or until the part or the answer ends.
-    async fn gather(&self, body: &mut Body, offset: u64, part: &Part) -> Batch {
+    /// Receives from `offset` on until there is enough for the sink, or until the chunk or the answer ends.
+    async fn gather(&self, body: &mut Body, offset: u64, chunk: &Chunk) -> Batch {
         let (mut batch, began) = (Batch::new(offset), Instant::now());
         while batch.length < BATCH_BYTES && batch.end.is_none() {
             let is_empty = batch.length == 0;
@@ -240,13 +240,13 @@ impl<S: Sink> Download<S> {
             let patience = if is_empty { stall } else { BATCH_TIME.saturating_sub(began.elapsed()).min(stall) };
             match timeout(patience, body.chunk()).await {
                 Ok(Ok(Some(mut piece))) => {
-                    let wanted = part.end().saturating_sub(offset + batch.length);
+                    let wanted = chunk.end().saturating_sub(offset + batch.length);
                     piece.truncate(usize::try_from(wanted).unwrap_or(usize::MAX));
                     self.connections.received(piece.len() as u64);
                     self.received.fetch_add(piece.len() as u64, Ordering::Relaxed);
                     batch.push(piece);
                     // What ends together with the answer is read to the answer's end, so that its connection is kept.
-                    let is_cut = offset + batch.length >= part.end() && body.end() > part.end();
+                    let is_cut = offset + batch.length >= chunk.end() && body.end() > chunk.end();
                     batch.end = is_cut.then_some(Ok(()));
                 }
                 Ok(Ok(None)) => batch.end = Some(Ok(())),
@@ -261,26 +261,26 @@ impl<S: Sink> Download<S> {
         batch
     }
 
-    async fn take(&self, part: &Part, offset: u64, length: u64, pieces: Vec<Bytes>) -> Result<()> {
+    async fn take(&self, chunk: &Chunk, offset: u64, length: u64, pieces: Vec<Bytes>) -> Result<()> {
         if length == 0 {
             return Ok(());
         }
         let new = self.sink.take(offset, pieces).await?;
-        part.advance(offset + length);
+        chunk.advance(offset + length);
         self.session.progress.advanced(&self.blob.digest, new);
         self.state().taken += length;
         Ok(())
     }
 
-    /// Notes how a part ended; an error is one that ends the download.
-    fn settle(&self, part: &Arc<Part>, fetched: Result<()>) -> Result<()> {
+    /// Notes how a chunk ended; an error is one that ends the download.
+    fn settle(&self, chunk: &Arc<Chunk>, fetched: Result<()>) -> Result<()> {
         let now = Instant::now();
         let mut state = self.state();
-        // Seen before the lock is held, it could name what another part has brought and ended with since.
+        // Seen before the lock is held, it could name what another chunk has brought and ended with since.
         let missing = self.sink.missing();
         let absent: u64 = missing.iter().map(|range| range.end - range.start).sum();
-        let took = state.work.end(part, missing, now);
-        self.connections.ended(part.position() - part.start, took);
+        let took = state.work.end(chunk, missing, now);
+        self.connections.ended(chunk.position() - chunk.start, took);
         // Whose bytes have come before is there, even if its name cannot be found just now.
         let is_known = self.connections.have_brought_bytes();
         let error = match fetched {
@@ -288,25 +288,25 @@ impl<S: Sink> Download<S> {
             other => return other,
         };
         if error.refuses_range() {
-            state.work.refused(part);
+            state.work.refused(chunk);
         }
         tracing::info!(blob = %self.blob.digest, %error, "asking again");
-        let verdict = state.failures.note(&error, part.round, self.blob.size - absent, now, &self.session.settings);
+        let verdict = state.failures.note(&error, chunk.round, self.blob.size - absent, now, &self.session.settings);
         // Perhaps it is only the place the registry led to that fails.
         self.source.forget_location();
         // Connections that are refused together are one refusal.
         if error.is_overload() && verdict != Verdict::Again {
             self.connections.back_off();
         }
-        if verdict.goes_on() && self.is_too_costly(&state, part, &error, absent) {
+        if verdict.goes_on() && self.is_too_costly(&state, chunk, &error, absent) {
             return Err(Error::Unresumable { name: self.name.clone(), source: error.into() });
         }
         self.conclude(&mut state, verdict, error, now)
     }
 
     /// Whether going on could bring more than twice the blob, as where a registry begins at the first byte each time.
-    fn is_too_costly(&self, state: &State, part: &Part, error: &registry::Error, absent: u64) -> bool {
-        let asks_for_all = part.mode == Mode::Whole || (part.mode == Mode::OneStream && error.refuses_range());
+    fn is_too_costly(&self, state: &State, chunk: &Chunk, error: &registry::Error, absent: u64) -> bool {
+        let asks_for_all = chunk.mode == Mode::Whole || (chunk.mode == Mode::OneStream && error.refuses_range());
         let next = if asks_for_all || state.ignores_ranges { self.blob.size } else { absent };
         state.taken.saturating_add(next) > self.blob.size.saturating_mul(2)
     }

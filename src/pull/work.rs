@@ -30,12 +30,12 @@ pub(super) enum Mode {
 
 /// A range that one connection is fetching.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct Chunk {
     /// The first byte asked for.
     pub start: u64,
     /// How it is asked for.
     pub mode: Mode,
-    /// Whether it is the rest of a slower connection's part.
+    /// Whether it is the rest of a slower connection's chunk.
     is_rest: bool,
     /// When it was begun, as [`super::failures::Failures`] counts.
     pub round: u32,
@@ -46,7 +46,7 @@ pub(super) struct Part {
     pub taken: Notify,
 }
 
-impl Part {
+impl Chunk {
     /// Behind the last byte to be fetched.
     pub fn end(&self) -> u64 {
         self.end.load(Ordering::Acquire)
@@ -72,7 +72,7 @@ impl Part {
 #[derive(Debug)]
 pub(super) enum Step {
     /// Fetch this.
-    Ask(Arc<Part>),
+    Ask(Arc<Chunk>),
     /// Nothing now; perhaps when others have ended.
     Wait,
     /// Nothing any more.
@@ -95,7 +95,7 @@ pub(super) struct Work {
 
 #[derive(Debug)]
 struct Running {
-    part: Arc<Part>,
+    chunk: Arc<Chunk>,
     began: Instant,
     /// The position at the last look, and when that was.
     seen: (u64, Instant),
@@ -112,9 +112,9 @@ impl Work {
         self.size = end;
     }
 
-    /// What the next connection is to do: at most `chunk` bytes, none beyond `horizon`. `usual` is how many bytes a
+    /// What the next connection is to do: at most `most` bytes, none beyond `horizon`. `usual` is how many bytes a
     /// second one connection brings, if that is known.
-    pub fn next(&mut self, chunk: u64, horizon: u64, usual: Option<f64>, round: u32, now: Instant) -> Step {
+    pub fn next(&mut self, most: u64, horizon: u64, usual: Option<f64>, round: u32, now: Instant) -> Step {
         let is_alone = self.running.is_empty();
         let Some(first) = self.pending.first() else {
             return if is_alone { Step::Done } else { self.take_over(horizon, usual, round, now) };
@@ -122,8 +122,8 @@ impl Work {
         let range = match self.mode {
             Mode::Probe | Mode::Ranges if first.start >= horizon => return self.take_over(horizon, usual, round, now),
             // None that the sink would hold up half-way: it could be waiting for what another connection has to bring.
-            Mode::Probe if is_alone => first.start..first.end.min(first.start.saturating_add(chunk)).min(horizon),
-            Mode::Ranges => first.start..first.end.min(first.start.saturating_add(chunk)).min(horizon),
+            Mode::Probe if is_alone => first.start..first.end.min(first.start.saturating_add(most)).min(horizon),
+            Mode::Ranges => first.start..first.end.min(first.start.saturating_add(most)).min(horizon),
             Mode::OneStream if is_alone => first.start..self.size,
             Mode::Whole if is_alone => 0..self.size,
             _ => return Step::Wait,
@@ -133,7 +133,7 @@ impl Work {
 
     fn begin(&mut self, range: Range, is_rest: bool, round: u32, now: Instant) -> Step {
         self.pending.remove(&range);
-        let part = Arc::new(Part {
+        let chunk = Arc::new(Chunk {
             start: range.start,
             mode: self.mode,
             is_rest,
@@ -142,8 +142,8 @@ impl Work {
             end: AtomicU64::new(range.end),
             taken: Notify::new(),
         });
-        self.running.push(Running { part: Arc::clone(&part), began: now, seen: (range.start, now) });
-        Step::Ask(part)
+        self.running.push(Running { chunk: Arc::clone(&chunk), began: now, seen: (range.start, now) });
+        Step::Ask(chunk)
     }
 
     /// The registry has answered a range with that range: further connections may ask for others.
@@ -154,50 +154,50 @@ impl Work {
         }
     }
 
-    /// A part has ended, well or not; `missing` are the bytes that are not here. Says how long it took.
-    pub fn end(&mut self, part: &Arc<Part>, missing: Vec<Range>, now: Instant) -> Duration {
+    /// A chunk has ended, well or not; `missing` are the bytes that are not here. Says how long it took.
+    pub fn end(&mut self, chunk: &Arc<Chunk>, missing: Vec<Range>, now: Instant) -> Duration {
         let mut took = Duration::ZERO;
-        if let Some(index) = self.running.iter().position(|running| Arc::ptr_eq(&running.part, part)) {
+        if let Some(index) = self.running.iter().position(|running| Arc::ptr_eq(&running.chunk, chunk)) {
             took = now.duration_since(self.running.swap_remove(index).began);
         }
         self.pending = missing.into_iter().collect();
         for running in &self.running {
             // Not from its position on: that may have moved since `missing` was true.
-            self.pending.remove(&(running.part.start..running.part.end()));
+            self.pending.remove(&(running.chunk.start..running.chunk.end()));
         }
         took
     }
 
     /// The registry has answered a range with something else; from now on it is asked for less.
-    pub fn refused(&mut self, part: &Part) {
+    pub fn refused(&mut self, chunk: &Chunk) {
         self.refusals += 1;
-        self.mode = match part.mode {
+        self.mode = match chunk.mode {
             Mode::Ranges if self.has_served && self.refusals < MAX_REFUSALS => self.mode,
             Mode::Probe | Mode::Ranges => Mode::OneStream,
             Mode::OneStream | Mode::Whole => Mode::Whole,
         };
     }
 
-    /// The rest of the part whose connection is much slower than the others, for one that has nothing to do.
+    /// The rest of the chunk whose connection is much slower than the others, for one that has nothing to do.
     fn take_over(&mut self, horizon: u64, usual: Option<f64>, round: u32, now: Instant) -> Step {
         let Some(usual) = usual else { return Step::Wait };
         // Once is enough: where everything is slow, asking over and over brings nothing.
         let first_hand =
-            |running: &&mut Running| matches!(running.part.mode, Mode::Probe | Mode::Ranges) && !running.part.is_rest;
+            |running: &&mut Running| matches!(running.chunk.mode, Mode::Probe | Mode::Ranges) && !running.chunk.is_rest;
         let slow = self.running.iter_mut().filter(first_hand).find_map(|running| {
             let (seen, since) = running.seen;
             let watched = now.duration_since(since);
             if watched < WATCH {
                 return None;
             }
-            let position = running.part.position();
+            let position = running.chunk.position();
             // What waits at the horizon is held up by us.
             if position >= horizon {
                 return None;
             }
             running.seen = (position, now);
             let is_slow = as_f64(position - seen) / watched.as_secs_f64() * SLOW <= usual;
-            is_slow.then(|| Arc::clone(&running.part))
+            is_slow.then(|| Arc::clone(&running.chunk))
         });
         let Some(slow) = slow else { return Step::Wait };
         let rest = slow.position()..slow.end();
@@ -222,15 +222,15 @@ mod tests {
 
     const SIZE: u64 = 100;
 
-    fn asked(step: Step) -> Arc<Part> {
+    fn asked(step: Step) -> Arc<Chunk> {
         match step {
-            Step::Ask(part) => part,
+            Step::Ask(chunk) => chunk,
             other => panic!("nothing is asked: {other:?}"),
         }
     }
 
-    fn range(part: &Part) -> Range {
-        part.start..part.end()
+    fn range(chunk: &Chunk) -> Range {
+        chunk.start..chunk.end()
     }
 
     fn next(work: &mut Work, now: Instant) -> Step {
@@ -253,7 +253,7 @@ mod tests {
         let now = Instant::now();
         let mut work = Work::new(SIZE, Mode::Ranges, vec![5..8, 40..55]);
         let parts = [asked(next(&mut work, now)), asked(next(&mut work, now)), asked(next(&mut work, now))];
-        assert_eq!(parts.each_ref().map(|part| range(part)), [5..8, 40..50, 50..55]);
+        assert_eq!(parts.each_ref().map(|chunk| range(chunk)), [5..8, 40..50, 50..55]);
         assert!(matches!(next(&mut work, now), Step::Wait));
         parts[1].advance(44);
         work.end(&parts[1], vec![5..8, 44..55], now);
@@ -292,9 +292,9 @@ mod tests {
     fn a_registry_that_only_says_it_serves_ranges_is_believed_until_it_does_not() {
         let now = Instant::now();
         let mut work = Work::new(SIZE, Mode::Ranges, vec![0..SIZE]);
-        let part = asked(next(&mut work, now));
-        work.refused(&part);
-        work.end(&part, vec![0..SIZE], now);
+        let chunk = asked(next(&mut work, now));
+        work.refused(&chunk);
+        work.end(&chunk, vec![0..SIZE], now);
         assert_eq!(work.mode, Mode::OneStream);
     }
 
@@ -304,16 +304,16 @@ mod tests {
         let mut work = Work::new(SIZE, Mode::Ranges, vec![0..SIZE]);
         work.serves_ranges();
         for _ in 0..10 {
-            let part = asked(next(&mut work, now));
-            work.refused(&part);
-            work.end(&part, vec![0..SIZE], now);
+            let chunk = asked(next(&mut work, now));
+            work.refused(&chunk);
+            work.end(&chunk, vec![0..SIZE], now);
             assert_eq!(work.mode, Mode::Ranges);
             work.serves_ranges();
         }
         for _ in 0..MAX_REFUSALS {
-            let part = asked(next(&mut work, now));
-            work.refused(&part);
-            work.end(&part, vec![0..SIZE], now);
+            let chunk = asked(next(&mut work, now));
+            work.refused(&chunk);
+            work.end(&chunk, vec![0..SIZE], now);
         }
         assert_eq!(work.mode, Mode::OneStream);
     }
