@@ -37,4 +37,5 @@ pub mod reference;
 pub mod registry;
 pub mod rewrite;
 pub mod store;
+pub mod template;
 pub mod ui;

@@ -9,7 +9,7 @@ use crate::registry::Cause;
 use crate::ui::{SENTENCE, Ui, shortened};
 use crate::{
     checkout, config, deliver, digest, engine, model, mount, packaging, process, pull, reference, registry, rewrite,
-    store,
+    store, template,
 };
 
 /// The way out of a full disk.
@@ -51,6 +51,9 @@ pub enum Error {
     /// A file is wanted that may be in the rest of the artifact.
     #[error("{0} was pulled in part")]
     Part(String, #[source] packaging::Error),
+    /// `--format`.
+    #[error(transparent)]
+    Template(#[from] template::Error),
     /// A reference.
     #[error(transparent)]
     Reference(#[from] reference::ParseError),

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Context, Error, Result};
 use crate::digest::Digest;
+use crate::{media, template};
 
 /// Show the manifest of an artifact in the store, in podman's form, or with --model what the model is
 ///
@@ -18,6 +19,12 @@ use crate::digest::Digest;
 pub struct InspectArgs {
     /// Artifact, by name or digest
     pub artifact: String,
+    /// Print as json, or by a Go template, as {{json .Manifest}} or {{.Name}}
+    #[arg(short, long, value_name = "FORMAT", conflicts_with = "model")]
+    pub format: Option<String>,
+    /// Supply org.cncf.model.filepath from the title where it is missing
+    #[arg(long, hide = true)]
+    pub filepaths: bool,
     /// Say what the model is: packaging, entry, files, architecture, parameters, quantization, context length, licence
     #[arg(long)]
     pub model: bool,
@@ -52,8 +59,27 @@ pub(super) async fn run(context: &Context, args: &InspectArgs) -> Result<()> {
         Err(error) => return Err(context.hand_over(error, &["inspect", &args.artifact]).await),
     };
     let (bytes, _) = store.manifest(&entry.descriptor.digest)?;
-    let manifest = serde_json::from_slice(&bytes).map_err(Error::internal)?;
+    let mut manifest = serde_json::from_slice(&bytes).map_err(Error::internal)?;
+    if args.filepaths {
+        supply_filepaths(&mut manifest);
+    }
     let inspection =
         Inspection { manifest, name: entry.name.as_deref().unwrap_or_default(), digest: &entry.descriptor.digest };
-    context.json(&inspection)
+    match args.format.as_deref() {
+        None | Some("json") => context.json(&inspection),
+        Some(text) => {
+            let value = serde_json::to_value(&inspection).map_err(Error::internal)?;
+            Ok(context.ui.data(&template::render(text, &value)?)?)
+        }
+    }
+}
+
+/// RamaLama names files by this annotation, and raises an error where only `oras push` has named them.
+fn supply_filepaths(manifest: &mut Value) {
+    let layers = manifest.get_mut("layers").and_then(Value::as_array_mut);
+    for annotations in layers.into_iter().flatten().filter_map(|layer| layer.get_mut("annotations")?.as_object_mut()) {
+        if let Some(title) = annotations.get(media::TITLE).cloned() {
+            annotations.entry(media::FILEPATH).or_insert(title);
+        }
+    }
 }

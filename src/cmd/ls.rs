@@ -3,7 +3,7 @@
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Context, Result};
 use crate::manifest::{Manifest, total};
@@ -12,7 +12,7 @@ use crate::packaging::{self, Packaging};
 use crate::pull;
 use crate::reference::Reference;
 use crate::store::{Entry, Store};
-use crate::ui;
+use crate::{template, ui};
 
 /// List the artifacts in the store, and those Podman 5.7 and newer keeps itself
 ///
@@ -28,8 +28,8 @@ pub struct LsArgs {
     /// Print digests in full
     #[arg(long)]
     pub no_trunc: bool,
-    /// Print as `json`
-    #[arg(long, value_name = "FORMAT", value_parser = ["json"])]
+    /// Print as `json`, or each artifact by a Go template: Repository, Tag, Digest, Created, CreatedAt, Size, Kind
+    #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
 }
 
@@ -76,16 +76,29 @@ pub(super) async fn run(context: &Context, args: &LsArgs) -> Result<()> {
     if args.quiet {
         return lines.iter().try_for_each(|line| Ok(context.ui.data(&line.digest)?));
     }
-    if args.format.is_some() {
-        return context.json(&lines);
-    }
     let now = Timestamp::now();
+    match args.format.as_deref() {
+        None => {}
+        Some("json") => return context.json(&lines),
+        Some(template) => {
+            return lines.iter().try_for_each(|line| Ok(context.ui.data(&fill(template, line, now)?)?));
+        }
+    }
     let mut rows = Vec::new();
     if !args.noheading {
         rows.push(["REPOSITORY", "TAG", "DIGEST", "CREATED", "SIZE", "KIND"].map(str::to_owned).to_vec());
     }
     rows.extend(lines.into_iter().map(|line| row(line, now)));
     context.table(&rows)
+}
+
+/// One line by a template, whose fields are podman's: sizes are for people.
+fn fill(template: &str, line: &Line, now: Timestamp) -> Result<String> {
+    let fields = json!({
+        "Repository": line.repository, "Tag": line.tag, "Digest": line.digest, "CreatedAt": line.created_at,
+        "Created": ui::ago(&line.created_at, now), "Size": ui::size(line.size), "Kind": line.kind,
+    });
+    Ok(template::render(template, &fields)?)
 }
 
 fn row(line: Line, now: Timestamp) -> Vec<String> {

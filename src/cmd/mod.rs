@@ -18,6 +18,7 @@ mod prepare;
 mod pull;
 mod rm;
 mod run;
+mod shim;
 mod stop;
 mod volume;
 

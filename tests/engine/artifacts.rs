@@ -40,6 +40,17 @@ pub fn untitled(host: &str, files: &[(&str, &[u8])]) -> String {
     push_artifact(host, &repository, &layers)
 }
 
+/// The same with titles only, as `oras push` makes them.
+pub fn titled(host: &str, files: &[(&str, &[u8])]) -> String {
+    let repository = repository("titled");
+    let layers = files.iter().map(|(path, bytes)| {
+        let annotations = json!({"org.opencontainers.image.title": path});
+        layer(host, &repository, "application/vnd.oci.image.layer.v1.tar", bytes, &annotations)
+    });
+    let layers: Vec<Value> = layers.collect();
+    push_artifact(host, &repository, &layers)
+}
+
 fn push_artifact(host: &str, repository: &str, layers: &[Value]) -> String {
     let config = push_blob(host, repository, b"{}");
     let manifest = json!({

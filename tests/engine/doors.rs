@@ -13,10 +13,10 @@ use crate::testbed::{Engine, IMAGE, outcome, registry, use_daemons};
 const MODEL: &[u8] = b"GGUF a tiny model\n";
 
 /// A directory with links to us, one of which docker finds as its plugin.
-struct Links(PathBuf);
+pub struct Links(PathBuf);
 
 impl Links {
-    fn new(engine: &Engine) -> Self {
+    pub fn new(engine: &Engine) -> Self {
         let root = engine.store.path().join("links");
         fs::create_dir_all(root.join("docker/cli-plugins")).unwrap();
         for link in ["docker/cli-plugins/docker-artifact", "docker-link", "podman-link"] {
@@ -43,6 +43,15 @@ impl Links {
         let behind = command.get_envs().find(|(name, _)| *name == "PATH").unwrap().1.unwrap().to_owned();
         command.env("PATH", format!("{}:{}", directory.display(), behind.to_str().unwrap())).args(arguments);
         outcome(command.spawn().unwrap())
+    }
+
+    /// A program on a machine where our link is the only podman.
+    pub fn without_podman(&self, engine: &Engine, program: &str, arguments: &[&str]) -> Outcome {
+        let podman = self.0.join("as-podman");
+        let program = if program == "podman" { podman.join(program) } else { PathBuf::from(program) };
+        let mut command = self.environment(engine, program);
+        let path = format!("{}:{}", podman.display(), engine.program().parent().unwrap().display());
+        outcome(command.env("PATH", path).args(arguments).spawn().unwrap())
     }
 
     /// A program in the environment of the engine's tests, without a word about which engine.

@@ -20,6 +20,7 @@ mod producers;
 #[path = "../it/common/outcome.rs"]
 mod program;
 mod scenarios;
+mod shim;
 #[path = "../it/fixtures/snapshot.rs"]
 mod snapshot;
 mod stores;

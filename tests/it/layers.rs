@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of `src/` with its level; a module may use its own and lower levels, and what [`SIDEWAYS`] adds.
-const LEVELS: [(&str, u8); 22] = [
+const LEVELS: [(&str, u8); 23] = [
     ("digest", 0),
     ("gguf", 0),
     ("listing", 0),
@@ -14,6 +14,7 @@ const LEVELS: [(&str, u8); 22] = [
     ("progress", 0),
     ("ranges", 0),
     ("reference", 0),
+    ("template", 0),
     ("config", 1),
     ("engine", 1),
     ("packaging", 1),

@@ -8,6 +8,7 @@ use crate::cmd::Result;
 use crate::cmd::args::GlobalArgs;
 use crate::cmd::context::Context;
 use crate::cmd::run::{self, RunArgs, Verb};
+use crate::cmd::shim;
 use crate::config::Environment;
 use crate::engine::{self, Kind};
 use crate::process::Call;
@@ -25,7 +26,13 @@ pub(super) fn main(kind: Kind, arguments: &[OsString]) -> ExitCode {
 
 fn enter(kind: Kind, arguments: &[OsString]) -> Result<()> {
     let environment = Environment::from_process();
-    let program = engine::program(kind, environment.os("PATH").as_deref(), environment.own_program().as_deref())?;
+    let (path, own) = (environment.os("PATH"), environment.own_program());
+    let find = |kind| engine::program(kind, path.as_deref(), own.as_deref());
+    let program = match (find(kind), kind) {
+        (Ok(program), _) => program,
+        (Err(missing), Kind::Podman) => return shim::enter(&find(Kind::Docker).map_err(|_| missing)?, arguments),
+        (Err(missing), Kind::Docker) => return Err(missing.into()),
+    };
     match command(kind, arguments) {
         Some((globals, verb, rest)) if rewrite::mentions_artifact(rest) => carry_out(kind, globals, verb, rest),
         _ => Err(Call::new(program).args(arguments.iter().cloned()).exec().into()),
