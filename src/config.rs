@@ -31,6 +31,8 @@ pub const ACCELERATE: &str = "ARTISHIM_ACCELERATE";
 pub const LOG_LEVEL: &str = "ARTISHIM_LOG_LEVEL";
 /// The credential file of the containers tools; it must exist when set (containers-auth.json(5)).
 pub const REGISTRY_AUTH_FILE: &str = "REGISTRY_AUTH_FILE";
+/// How often our links have handed a line on, so that one which comes back is seen.
+pub const LINKS: &str = "ARTISHIM_LINKS";
 /// The socket that docker closes when its plugins are to stop.
 pub const DOCKER_CLI_PLUGIN_SOCKET: &str = "DOCKER_CLI_PLUGIN_SOCKET";
 /// The directory of docker's `config.json` and contexts.

@@ -68,12 +68,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct Call {
     program: PathBuf,
     arguments: Vec<OsString>,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Call {
     /// A call of `program` without arguments.
     pub fn new(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), arguments: Vec::new() }
+        Self { program: program.into(), arguments: Vec::new(), variables: Vec::new() }
     }
 
     /// Adds one argument.
@@ -87,6 +88,13 @@ impl Call {
     #[must_use]
     pub fn args<A: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.arguments.extend(arguments.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets a variable of its environment.
+    #[must_use]
+    pub fn env(mut self, name: &'static str, value: String) -> Self {
+        self.variables.push((name, value));
         self
     }
 
@@ -156,7 +164,7 @@ impl Call {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments);
+        command.args(&self.arguments).envs(self.variables.iter().cloned());
         command
     }
 

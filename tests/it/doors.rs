@@ -178,3 +178,18 @@ fn links_are_made_once_more_without_harm_and_taken_away_again() {
     assert!(refused.status == 1 && refused.stderr.contains("not made by artishim"), "{refused:?}");
     assert_eq!(fs::read(bin.join("docker")).unwrap(), b"somebody else's");
 }
+
+#[test]
+fn a_script_that_leads_back_to_the_link_is_found() {
+    let doors = Doors::new().with_engine("podman");
+    let script = doors.0.path("real/podman");
+    fs::write(&script, format!("#!/bin/sh\nexec {} \"$@\"\n", doors.link("podman").display())).unwrap();
+    let error = doors.run("podman", &["ps"]).failure();
+    assert_eq!(
+        error,
+        format!(
+            "{} leads back to artishim: take one of the two out of PATH, or call the real one in it",
+            script.display()
+        )
+    );
+}

@@ -4,16 +4,19 @@ use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
 use super::globals::{Globals, command_position};
-use crate::cmd::Result;
 use crate::cmd::args::GlobalArgs;
 use crate::cmd::context::Context;
 use crate::cmd::run::{self, RunArgs, Verb};
 use crate::cmd::shim;
-use crate::config::Environment;
+use crate::cmd::{Error, Result};
+use crate::config::{self, Environment};
 use crate::engine::{self, Kind};
 use crate::process::Call;
 use crate::rewrite;
 use crate::ui::Ui;
+
+/// More often than engines' programs call each other.
+const MAX_LINKS: u32 = 10;
 
 /// Stands for the engine's command line with `arguments`.
 pub(super) fn main(kind: Kind, arguments: &[OsString]) -> ExitCode {
@@ -35,8 +38,20 @@ fn enter(kind: Kind, arguments: &[OsString]) -> Result<()> {
     };
     match command(kind, arguments) {
         Some((globals, verb, rest)) if rewrite::mentions_artifact(rest) => carry_out(kind, globals, verb, rest),
-        _ => Err(Call::new(program).args(arguments.iter().cloned()).exec().into()),
+        _ => hand_on(&environment, Call::new(program).args(arguments.iter().cloned())),
     }
+}
+
+/// The real program in our place. A script in PATH may lead back to the link: that is seen after some times.
+fn hand_on(environment: &Environment, call: Call) -> Result<()> {
+    let times: u32 = environment.text(config::LINKS).and_then(|text| text.parse().ok()).unwrap_or(0);
+    if times >= MAX_LINKS {
+        let program = call.program().display();
+        let text =
+            format!("{program} leads back to artishim: take one of the two out of PATH, or call the real one in it");
+        return Err(Error::usage(text));
+    }
+    Err(call.env(config::LINKS, (times + 1).to_string()).exec().into())
 }
 
 /// The options before the command, the command if it is one that mounts, and what follows.
