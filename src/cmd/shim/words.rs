@@ -122,7 +122,9 @@ pub(super) fn read(words: &[String]) -> Result<Call, String> {
         "stop" | "rm" => each(command, rest),
         "images" => images(rest),
         "ps" if rest.iter().any(|word| word == "--noheading") => listed(command, rest),
-        "pod" | "manifest" if matches!(rest.first().map(String::as_str), Some("rm")) => Call::Nothing,
+        "pod" if rest.first().is_some_and(|word| word == "rm") && rest.iter().any(|word| word == "--ignore") => {
+            Call::Nothing
+        }
         "network" if rest.first().is_some_and(|word| word == "rm") => network_rm(&rest[1..]),
         "inspect" if value_of(rest, &["--format", "-f"]).is_some_and(|format| format.contains(".Pod")) => Call::Nothing,
         "info" if value_of(rest, &["--format", "-f"]).as_deref() == Some("json") => {
@@ -294,7 +296,13 @@ mod tests {
 
     #[test]
     fn what_docker_does_not_know_is_named() {
-        for (line, word) in [("machine list", "machine"), ("kube play x", "kube"), ("quadlet list", "quadlet")] {
+        for (line, word) in [
+            ("machine list", "machine"),
+            ("kube play x", "kube"),
+            ("manifest rm x", "manifest"),
+            ("pod rm x", "pod"),
+            ("quadlet list", "quadlet"),
+        ] {
             let error = read(&words(line)).unwrap_err();
             assert!(error.starts_with(&format!("podman {word}:")), "{error}");
         }
