@@ -8,12 +8,13 @@
 mod images;
 mod ramalama;
 
-use crate::workshop::{FOLDER, Workshop, same};
+use crate::workshop::{FOLDER, Workshop, adds_to_podman, same};
 
 #[test]
 #[ignore = "needs root and contrib/testbed"]
 fn podman_artifact_of_one_file_is_that_file() {
     let shop = Workshop::new("podman");
+    let _adding = adds_to_podman();
     shop.run(
         "podman artifact add $REF tiny.gguf
         podman artifact push --quiet --tls-verify=false $REF
@@ -26,6 +27,7 @@ fn podman_artifact_of_one_file_is_that_file() {
 #[ignore = "needs root and contrib/testbed"]
 fn podman_artifact_with_a_title_that_podman_cannot_mount_has_it_as_path() {
     let shop = Workshop::new("podman");
+    let _adding = adds_to_podman();
     shop.run(
         "podman artifact add --type application/vnd.cncf.model.manifest.v1+json \
             --annotation org.opencontainers.image.title=sub/mmproj.gguf $REF sub/mmproj.gguf

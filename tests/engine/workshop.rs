@@ -24,6 +24,12 @@ pub const FOLDER: [&str; 5] = [
     "model/tokenizer.json",
 ];
 
+/// Held by who adds artifacts to podman: of adds side by side some get lost (podman#27569).
+pub fn adds_to_podman() -> std::sync::MutexGuard<'static, ()> {
+    static ADDS: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ADDS.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 /// The directory holds `tiny.gguf`, `sub/mmproj.gguf` and [`FOLDER`]; all engines near us see it.
 pub struct Workshop {
     directory: TempDir,

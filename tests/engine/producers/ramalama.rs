@@ -1,7 +1,7 @@
 //! RamaLama's three types, made by its own `push` with the testbed's podman 5.
 
 use crate::testbed::Engine;
-use crate::workshop::{Workshop, same};
+use crate::workshop::{Workshop, adds_to_podman, same};
 
 /// `ramalama push` of a file of the workshop; what it leaves in podman is removed.
 fn push(kind: &str, file: &str) -> Workshop {
@@ -11,6 +11,7 @@ fn push(kind: &str, file: &str) -> Workshop {
 }
 
 fn push_from(shop: &Workshop, kind: &str, file: &str) {
+    let _adding = adds_to_podman();
     shop.run(&format!(
         "ramalama --engine podman --store $PWD/ramalama push --type {kind} --carimage localhost/artishim-test/base:1 \
             --tls-verify=false file://$PWD/{file} oci://$REF
