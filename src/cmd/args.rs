@@ -108,7 +108,8 @@ pub struct PartArgs {
     pub exclude: Vec<String>,
     /// Take only what an inference server needs: the entry with its parts, the projector and the chat template, or what
     /// a loader reads of a folder of safetensors
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = false,
+        default_missing_value = "true", hide_default_value = true, action = clap::ArgAction::Set)]
     pub entry_only: bool,
     /// File or folder that is the entry, where several could be
     #[arg(long, value_name = "PATH")]

@@ -38,10 +38,9 @@ pub struct Context {
 }
 
 impl Context {
-    pub(super) fn new(global: GlobalArgs) -> Result<Self> {
+    pub(super) fn new(global: GlobalArgs, ui: Ui) -> Result<Self> {
         let environment = Environment::from_process().with_config_files()?;
         let level = global.log_level.clone().or_else(|| environment.text(config::LOG_LEVEL));
-        let ui = Ui::new(false);
         log(level.as_deref().unwrap_or("error"), &ui)?;
         let (interrupter, interrupt) = Interrupter::new();
         let endpoint = DockerEndpointFlags { context: global.context.clone(), ..DockerEndpointFlags::default() };
@@ -144,6 +143,11 @@ impl Context {
     /// The engine the user chose, or the one that is there.
     pub(super) async fn engine(&self) -> Result<Engine> {
         Ok(engine::detect(&self.choice()?, &self.engine_environment(), &self.endpoint).await?)
+    }
+
+    /// The engine that docker's own programs use.
+    pub(super) async fn docker(&self) -> Result<Engine> {
+        Ok(engine::detect(&Choice::Docker, &self.engine_environment(), &self.endpoint).await?)
     }
 
     /// Prints a value as podman prints JSON.

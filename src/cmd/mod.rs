@@ -1,6 +1,7 @@
 //! The command line: definitions, dispatch, and what every command works with.
 
 mod args;
+mod compose;
 mod context;
 mod cp;
 mod docs;
@@ -8,6 +9,7 @@ mod door;
 mod engines;
 mod error;
 mod extract;
+mod hint;
 mod inspect;
 mod inspect_model;
 mod ls;
@@ -31,6 +33,7 @@ use self::args::GlobalArgs;
 use self::context::Context;
 use self::door::Door;
 pub use self::error::{Error, Result};
+use crate::ui::Ui;
 
 /// The exit status of our own errors, as podman's and docker's (podman-run(1)).
 pub const FAILURE: u8 = 125;
@@ -64,6 +67,8 @@ enum Command {
     Volume(volume::VolumeArgs),
     Engines(engines::EnginesArgs),
     #[command(hide = true)]
+    Compose(compose::ComposeArgs),
+    #[command(hide = true)]
     Completions(docs::CompletionsArgs),
     #[command(hide = true)]
     Man(docs::ManArgs),
@@ -74,18 +79,26 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     if let Some(status) = Door::enter(&arguments) {
         return status;
     }
-    let cli = match Cli::try_parse_from(shield_engine_arguments(arguments)) {
-        Ok(cli) => cli,
-        Err(error) => return usage(&error),
-    };
-    let context = match Context::new(cli.global) {
-        Ok(context) => context,
-        Err(error) => return error.report(&crate::ui::Ui::new(false)),
-    };
-    match context.block_on(run(&context, cli.command)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => error.report(&context.ui),
+    let ui = ui(arguments.get(1..).unwrap_or_default());
+    match Cli::try_parse_from(shield_engine_arguments(arguments)) {
+        Ok(cli) => carry_out(cli, &ui, |context| context),
+        Err(error) => usage(&error, &ui),
     }
+}
+
+/// Runs a command in the context that `adapt` makes of the usual one, and says how it ended.
+fn carry_out(cli: Cli, ui: &Ui, adapt: impl FnOnce(Context) -> Context) -> ExitCode {
+    let done = Context::new(cli.global, ui.clone()).and_then(|context| {
+        let context = adapt(context);
+        context.block_on(run(&context, cli.command))
+    });
+    done.map_or_else(|error| error.report(ui), |()| ExitCode::SUCCESS)
+}
+
+/// Who is spoken to: people, or Compose, whose word comes first.
+fn ui(arguments: &[OsString]) -> Ui {
+    let ui = Ui::new(false);
+    if arguments.first().is_some_and(|first| first == compose::NAME) { ui.for_compose() } else { ui }
 }
 
 async fn run(context: &Context, command: Command) -> Result<()> {
@@ -102,13 +115,20 @@ async fn run(context: &Context, command: Command) -> Result<()> {
         Command::Cp(args) => cp::run(context, args).await,
         Command::Volume(args) => volume::run(context, args).await,
         Command::Engines(args) => engines::run(context, &args).await,
+        Command::Compose(args) => compose::run(context, args).await,
         Command::Completions(args) => docs::completions(context, &args),
         Command::Man(args) => docs::man(context, &args),
     }
 }
 
 /// Help and version are answers; anything else about the command line is an error of ours.
-fn usage(error: &clap::Error) -> ExitCode {
+fn usage(error: &clap::Error, ui: &Ui) -> ExitCode {
+    if ui.is_for_compose() && error.use_stderr() {
+        let text = error.to_string();
+        let lines: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+        ui.error(lines.join(" ").trim_start_matches("error: "));
+        return ExitCode::from(FAILURE);
+    }
     // A closed pipe must not turn `--help | head` into a failure.
     let _ = error.print();
     if error.use_stderr() { ExitCode::from(FAILURE) } else { ExitCode::SUCCESS }

@@ -23,6 +23,32 @@ pub enum Error {
         /// The volume.
         volume: String,
     },
+    /// A volume of a project that is to be an artifact's has other things in it.
+    #[error("volume {volume} is not empty, and was not filled by artishim")]
+    Occupied {
+        /// The volume.
+        volume: String,
+    },
+    /// A volume whose files somebody else keeps.
+    #[error("volume {volume} has a driver or options of its own")]
+    Driven {
+        /// The volume.
+        volume: String,
+    },
+    /// A volume that has another service's artifact.
+    #[error("volume {volume} is filled for {service}")]
+    Taken {
+        /// The volume.
+        volume: String,
+        /// The other service, with its project.
+        service: String,
+    },
+    /// A volume that has another artifact, and containers that use it.
+    #[error("volume {volume} holds something else, and a container uses it")]
+    InUse {
+        /// The volume.
+        volume: String,
+    },
     /// A file is wanted that may be in the rest of the artifact.
     #[error("{artifact} was pulled in part")]
     Part {

@@ -1,7 +1,7 @@
 //! How an artifact's files become visible in a container.
 //!
 //! [`Delivery`] is decided in [`crate::engine::decision`]; here each one is carried out and turned into the engine's
-//! own `--mount` values: `native` leaves the mount to podman (with `accelerate` for its pull), `bind` mounts files of a snapshot, `volume` files of a
+//! own `--mount` values, or into a volume of a Compose `project`: `native` leaves the mount to podman (with `accelerate` for its pull), `bind` mounts files of a snapshot, `volume` files of a
 //! volume filled in the engine, `copy` puts them into a container that was created and not yet started.
 
 pub mod accelerate;
@@ -9,9 +9,11 @@ mod archive;
 pub mod bind;
 pub mod copy;
 mod error;
+mod loader;
 mod lock;
 pub mod native;
 mod prepare;
+pub mod project;
 pub mod volume;
 
 pub use self::error::{Error, Result};

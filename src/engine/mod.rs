@@ -246,8 +246,8 @@ impl Engine {
     }
 
     /// Makes a volume; one of that name stays as it is, with its labels.
-    pub async fn create_volume(&self, name: &str, labels: Labels) -> Result<()> {
-        self.api()?.create_volume(name, labels).await
+    pub async fn create_volume(&self, volume: &Volume) -> Result<()> {
+        self.api()?.create_volume(volume).await
     }
 
     /// Looks a volume up by its name.
@@ -268,7 +268,7 @@ impl Engine {
     /// Makes a container that is never started and has `volume` at [`LOADER_PATH`]; returns its id.
     ///
     /// A name that is taken is a conflict ([`Error::is_conflict`]), so the name is a lock among all who fill the volume.
-    pub async fn create_loader(&self, name: &str, volume: &str, labels: Labels) -> Result<String> {
+    pub async fn create_loader(&self, name: &str, volume: &Volume, labels: Labels) -> Result<String> {
         self.api()?.create_loader(name, volume, labels).await
     }
 
@@ -291,6 +291,11 @@ impl Engine {
     /// The content of a file of a container, of at most [`MAX_READ`] bytes.
     pub async fn read_file(&self, container: &str, path: &str) -> Result<Option<Vec<u8>>> {
         self.api()?.read_file(container, path, MAX_READ).await
+    }
+
+    /// Whether a directory of a container has nothing in it.
+    pub async fn is_empty(&self, container: &str, path: &str) -> Result<bool> {
+        self.api()?.is_empty(container, path).await
     }
 
     /// What `path` is in a container, symbolic links followed.

@@ -213,20 +213,25 @@ async fn a_volume_is_filled_read_and_removed() {
             let volume = scratch::unique_name("artishim-test");
             let labels = Labels::from([("org.artishim.test".to_owned(), volume.clone())]);
             assert_eq!(engine.find_volume(&volume).await?, None);
-            engine.create_volume(&volume, labels.clone()).await?;
+            engine.create_volume(&Volume::new(&volume, labels.clone())).await?;
             assert_eq!(engine.find_volume(&volume).await?.expect("was made").labels, labels);
             let listed = engine.list_volumes(&format!("org.artishim.test={volume}")).await?;
             assert_eq!(listed.len(), 1, "{name}");
-            let loader = engine.create_loader(&volume, &volume, labels.clone()).await?;
-            let again = engine.create_loader(&volume, &volume, labels.clone()).await.expect_err("the name is taken");
+            let loader = engine.create_loader(&volume, &Volume::new(&volume, labels.clone()), labels.clone()).await?;
+            let again = engine
+                .create_loader(&volume, &Volume::new(&volume, labels.clone()), labels.clone())
+                .await
+                .expect_err("the name is taken");
             assert!(again.is_conflict(), "{name}: {again:?}");
             let found = engine.find_container(&volume).await?.expect("was made");
             assert_eq!((found.id.as_str(), found.state.as_str()), (loader.as_str(), "created"), "{name}");
             assert_eq!(found.labels.get("org.artishim.test"), Some(&volume));
             assert!(engine.remove_volume(&volume).await.expect_err("is in use").is_conflict(), "{name}");
+            assert!(engine.is_empty(&loader, LOADER_PATH).await?, "{name}");
             let tar = archive(&[("sub/model.gguf", b"GGUF"), (".marker", b"sha256:0")]);
             let chunks: Vec<_> = tar.chunks(700).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
             engine.put_archive(&loader, LOADER_PATH, stream::iter(chunks)).await?;
+            assert!(!engine.is_empty(&loader, LOADER_PATH).await?, "{name}");
             assert_eq!(engine.read_file(&loader, "/v/.marker").await?.as_deref(), Some(&b"sha256:0"[..]));
             assert_eq!(engine.read_file(&loader, "/v/sub/model.gguf").await?.as_deref(), Some(&b"GGUF"[..]));
             assert_eq!(engine.read_file(&loader, "/v/none").await?, None);
@@ -251,7 +256,10 @@ async fn a_volume_made_by_its_loader_has_labels_on_docker() {
     for Case { name, how, engine } in cases().await.into_iter().filter(|case| case.engine.has_api()) {
         let volume = scratch::unique_name("artishim-test");
         let labels = Labels::from([("org.artishim.test".to_owned(), volume.clone())]);
-        let loader = engine.create_loader(&volume, &volume, labels.clone()).await.expect("is made");
+        let loader = engine
+            .create_loader(&volume, &Volume::new(&volume, labels.clone()), labels.clone())
+            .await
+            .expect("is made");
         let found = engine.find_volume(&volume).await.expect("answers").expect("was made with the loader");
         report(&format!("{name} {how}: {found:?}"));
         engine.remove_container(&loader).await.expect("is removed");
@@ -266,8 +274,8 @@ async fn containers_of_a_killed_process_are_swept() {
     for Case { name, how, engine } in cases().await.into_iter().filter(|case| case.engine.has_api()) {
         let volume = scratch::unique_name("artishim-test");
         let (look, other) = (format!("{volume}-look-1"), format!("{volume}-loader"));
-        engine.create_loader(&look, &volume, Labels::new()).await.expect("is made");
-        engine.create_loader(&other, &volume, Labels::new()).await.expect("is made");
+        engine.create_loader(&look, &Volume::new(&volume, Labels::new()), Labels::new()).await.expect("is made");
+        engine.create_loader(&other, &Volume::new(&volume, Labels::new()), Labels::new()).await.expect("is made");
         let swept = engine.remove_created_containers(&format!("{volume}-look-")).await;
         let [look, kept] = [engine.find_container(&look).await, engine.find_container(&other).await];
         engine.remove_container(&other).await.expect("is removed");

@@ -20,6 +20,13 @@ pub(super) fn path_state(head: &[u8]) -> PathState {
     }
 }
 
+/// Whether a whole archive is that of a directory and has nothing else in it.
+pub(super) fn is_empty_directory(archive: &[u8]) -> bool {
+    let mut archive = tar::Archive::new(archive);
+    let entries = archive.entries().map(|entries| entries.take(2).collect::<Vec<_>>());
+    matches!(entries.as_deref(), Ok([Ok(only)]) if only.header().entry_type().is_dir())
+}
+
 /// The content of the first regular file.
 pub(super) fn first_file(archive: &[u8]) -> io::Result<Option<Vec<u8>>> {
     for entry in tar::Archive::new(archive).entries()? {
@@ -56,6 +63,17 @@ mod tests {
         assert_eq!(path_state(&archive(tar::EntryType::Directory, b"")), PathState::Directory);
         assert_eq!(path_state(&archive(tar::EntryType::Regular, &[1; 9000])[..HEAD]), PathState::File);
         assert_eq!(path_state(&EMPTY), PathState::Missing);
+    }
+
+    #[test]
+    fn an_empty_directory_is_an_archive_of_one_directory() {
+        let directory = archive(tar::EntryType::Directory, b"");
+        let both = [&directory[..directory.len() - EMPTY.len()], &archive(tar::EntryType::Regular, b"x")].concat();
+        let cases = [(&directory[..], true), (&both, false), (&EMPTY, false), (&directory[..100], false)];
+        for (archive, expected) in cases {
+            assert_eq!(is_empty_directory(archive), expected, "{} bytes", archive.len());
+        }
+        assert!(!is_empty_directory(&archive(tar::EntryType::Regular, b"x")));
     }
 
     #[test]

@@ -30,6 +30,12 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
+    /// Something that is not only ours lies where a copy of a snapshot is to be.
+    #[error("{path} is there already, with other things than an artifact's files")]
+    Occupied {
+        /// What is in the way.
+        path: PathBuf,
+    },
     /// An OCI image layout of a version that does not exist yet.
     #[error("{path} does not hold a layout of version 1.0.0")]
     LayoutVersion {

@@ -57,6 +57,7 @@
 //! not.
 
 mod claim;
+mod copy;
 mod durable;
 mod error;
 mod find;
@@ -84,6 +85,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use claim::Claim;
+pub use copy::remove_copy;
 pub use error::{Error, Result};
 pub use index::Entry;
 pub use ingest::Ingest;

@@ -4,6 +4,7 @@
 //! obeyed, and on stderr always, as logs end on terminals. Into a file or a pipe data goes as it is: [`untrusted`] has
 //! the rules. A reader that stops reading is no error of ours.
 
+mod compose;
 mod human;
 mod json;
 mod progress;
@@ -16,6 +17,7 @@ use std::io::{self, ErrorKind, IsTerminal as _, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use self::screen::{Screen, Size};
+pub use compose::Kind;
 pub use human::{ago, count, created_at, duration, size};
 pub use json::to_json;
 pub use progress::ProgressMode;
@@ -29,6 +31,16 @@ pub struct Ui {
     stderr: Stream,
     screen: Arc<Screen>,
     quiet: bool,
+    reader: Reader,
+}
+
+/// Who reads what is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reader {
+    /// A person, or a log that one reads.
+    Person,
+    /// Docker Compose, on stdout.
+    Compose,
 }
 
 /// What a [`Ui`] for tests was told.
@@ -44,7 +56,8 @@ impl Ui {
         let (stdout, stderr) = (io::stdout(), io::stderr());
         let (data_terminal, status_terminal) = (stdout.is_terminal(), stderr.is_terminal());
         let (stdout, stderr) = (Stream::new(stdout, data_terminal), Stream::new(stderr, status_terminal));
-        Self { screen: Arc::new(Screen::new(stderr.clone(), screen::stderr_size)), stdout, stderr, quiet }
+        let screen = Arc::new(Screen::new(stderr.clone(), screen::stderr_size));
+        Self { screen, stdout, stderr, quiet, reader: Reader::Person }
     }
 
     /// Drops everything.
@@ -60,7 +73,18 @@ impl Ui {
     }
 
     fn to(stdout: Stream, stderr: Stream) -> Self {
-        Self { screen: Arc::new(Screen::new(stderr.clone(), screen::usual_size)), stdout, stderr, quiet: false }
+        let screen = Arc::new(Screen::new(stderr.clone(), screen::usual_size));
+        Self { screen, stdout, stderr, quiet: false, reader: Reader::Person }
+    }
+
+    /// The same for Docker Compose, whose provider we are: what is said are messages on stdout.
+    pub fn for_compose(self) -> Self {
+        Self { reader: Reader::Compose, ..self }
+    }
+
+    /// Whether Docker Compose is spoken to.
+    pub fn is_for_compose(&self) -> bool {
+        self.reader == Reader::Compose
     }
 
     /// The same with or without [`Self::status`] and [`Self::note`].
@@ -113,7 +137,10 @@ impl Ui {
     /// Says in one line why the command failed; nothing moves on the terminal any more.
     pub fn error(&self, text: &str) {
         self.screen.end();
-        self.say(&format!("Error: {}", in_line(text)));
+        match self.reader {
+            Reader::Person => self.say(&format!("Error: {}", in_line(text))),
+            Reader::Compose => self.tell_compose(Kind::Error, &in_line(text)),
+        }
     }
 
     /// Says a way out in one line, after [`Self::error`].
@@ -123,11 +150,20 @@ impl Ui {
 
     /// Where a log writes its lines, each at once.
     pub fn log(&self) -> impl Write + use<> {
-        Log(self.clone())
+        Log(Self { reader: Reader::Person, ..self.clone() })
     }
 
     fn say(&self, text: &str) {
-        self.screen.say(text);
+        match self.reader {
+            Reader::Person => self.screen.say(text),
+            Reader::Compose => self.tell_compose(Kind::Info, text),
+        }
+    }
+
+    /// Gives Compose a message.
+    pub fn tell_compose(&self, kind: Kind, text: &str) {
+        // A Compose that is gone will not start anything either.
+        let _ = self.data(&compose::message(kind, text));
     }
 
     /// Shows `lines` at the foot of the terminal, below what was said, in place of those shown there before.

@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::artifacts;
 use crate::program::Outcome;
 use crate::scenarios::mount;
-use crate::testbed::{Engine, IMAGE, outcome, registry, use_daemons};
+use crate::testbed::{Engine, IMAGE, STATE, outcome, registry, use_daemons};
 
 const MODEL: &[u8] = b"GGUF a tiny model\n";
 
@@ -52,6 +52,13 @@ impl Links {
         let mut command = self.environment(engine, program);
         let path = format!("{}:{}", podman.display(), engine.program().parent().unwrap().display());
         outcome(command.env("PATH", path).args(arguments).spawn().unwrap())
+    }
+
+    /// The real docker-compose, which finds our plugin.
+    pub fn compose(&self, engine: &Engine, arguments: &[&str]) -> Outcome {
+        let mut command = self.environment(engine, PathBuf::from(STATE).join("tools/docker-compose"));
+        command.env("DOCKER_CONFIG", self.0.join("docker")).env("DOCKER_HOST", engine.socket());
+        outcome(command.args(arguments).spawn().unwrap())
     }
 
     /// A program in the environment of the engine's tests, without a word about which engine.

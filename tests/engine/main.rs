@@ -6,6 +6,7 @@
 
 mod accelerate;
 mod artifacts;
+mod compose;
 mod consumers;
 mod disk;
 mod doors;

@@ -4,6 +4,7 @@
 
 mod commands;
 mod common;
+mod compose;
 mod config;
 mod doors;
 mod errors;

@@ -66,7 +66,7 @@ fn command(kind: Kind, arguments: &[OsString]) -> Option<(&[OsString], Verb, &[O
 fn carry_out(kind: Kind, globals: &[OsString], verb: Verb, arguments: &[OsString]) -> Result<()> {
     let globals = Globals::read(kind, globals);
     let global = GlobalArgs { engine: Some(kind.program().to_owned()), ..GlobalArgs::default() };
-    let context = Context::new(global)?.told(globals);
+    let context = Context::new(global, Ui::new(false))?.told(globals);
     let args = RunArgs { arguments: arguments.to_vec() };
     context.block_on(run::run(&context, verb, args))
 }

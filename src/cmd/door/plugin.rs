@@ -9,8 +9,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use super::globals::{Globals, command_position};
-use crate::cmd::context::Context;
-use crate::cmd::{Cli, Error, FAILURE, Result, shield_engine_arguments, usage};
+use crate::cmd::{Cli, Error, FAILURE, carry_out, shield_engine_arguments, usage};
 use crate::engine::Kind;
 use crate::ui::Ui;
 
@@ -27,31 +26,23 @@ const NAME: &str = "artifact";
 
 /// Answers docker.
 pub(super) fn main(arguments: &[OsString]) -> ExitCode {
-    let ui = Ui::new(false);
     if arguments.first().is_some_and(|first| first == ASKS_METADATA) {
-        return ui.data(METADATA).map_or(ExitCode::from(FAILURE), |()| ExitCode::SUCCESS);
+        return Ui::new(false).data(METADATA).map_or(ExitCode::from(FAILURE), |()| ExitCode::SUCCESS);
     }
     let at = command_position(Kind::Docker, arguments).unwrap_or(arguments.len());
     let (globals, rest) = arguments.split_at(at);
-    let matches = match definition().try_get_matches_from(own_line(rest)) {
-        Ok(matches) => matches,
-        Err(error) => return usage(&error),
+    let ui = crate::cmd::ui(rest);
+    let matches = definition().try_get_matches_from(own_line(rest));
+    let mut cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, &ui),
     };
-    match Cli::from_arg_matches(&matches) {
-        Ok(cli) => run(cli, globals).map_or_else(|error| error.report(&ui), |()| ExitCode::SUCCESS),
-        Err(error) => usage(&error),
-    }
-}
-
-fn run(mut cli: Cli, globals: &[OsString]) -> Result<()> {
     if cli.global.engine.as_deref().is_some_and(|engine| engine != Kind::Docker.program()) {
-        return Err(Error::usage(String::from(
-            "--engine: under docker the engine is docker's, see docker's -H and -c",
-        )));
+        let text = "--engine: under docker the engine is docker's, see docker's -H and -c";
+        return Error::usage(String::from(text)).report(&ui);
     }
     cli.global.engine = Some(Kind::Docker.program().to_owned());
-    let context = Context::new(cli.global)?.told(Globals::read(Kind::Docker, globals));
-    context.block_on(crate::cmd::run(&context, cli.command))
+    carry_out(cli, &ui, |context| context.told(Globals::read(Kind::Docker, globals)))
 }
 
 fn definition() -> clap::Command {

@@ -30,7 +30,7 @@ pub(super) fn enter(docker: &Path, arguments: &[OsString]) -> Result<()> {
     let words: Vec<String> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     match words::read(&words).map_err(Error::usage)? {
         Words::Version(format) => version(&ui, format.as_deref()),
-        Words::Artifact(rest) => artifact(&rest),
+        Words::Artifact(rest) => artifact(&ui, &rest),
         Words::Run(verb, rest) => run(docker, &verb, &rest),
         Words::Docker(rest) => Err(docker_call(docker, &rest).exec().into()),
         Words::Each { command, names, mind_missing } => each(&ui, docker, &command, &names, mind_missing),
@@ -52,15 +52,15 @@ fn version(ui: &Ui, format: Option<&str>) -> Result<()> {
 }
 
 /// `podman artifact …` by our own commands of the same names.
-fn artifact(rest: &[String]) -> Result<()> {
+fn artifact(ui: &Ui, rest: &[String]) -> Result<()> {
     let line = std::iter::once("podman artifact").chain(rest.iter().map(String::as_str));
     let definition = Cli::command().name("podman artifact").bin_name("podman artifact");
     let parsed = definition.try_get_matches_from(line).and_then(|matches| Cli::from_arg_matches(&matches));
     let mut cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
-            usage(&error);
-            return Err(Error::Silent);
+            usage(&error, ui);
+            return if error.use_stderr() { Err(Error::Silent) } else { Ok(()) };
         }
     };
     match &mut cli.command {
@@ -73,7 +73,7 @@ fn artifact(rest: &[String]) -> Result<()> {
         }
     }
     cli.global.engine = Some(Kind::Docker.program().to_owned());
-    let context = Context::new(cli.global)?;
+    let context = Context::new(cli.global, ui.clone())?;
     context.block_on(super::run(&context, cli.command))
 }
 
@@ -83,8 +83,8 @@ fn run(docker: &Path, verb: &str, rest: &[String]) -> Result<()> {
     let arguments: Vec<OsString> = line.arguments.iter().map(OsString::from).collect();
     if crate::rewrite::mentions_artifact(&arguments) {
         let verb = if verb == "create" { Verb::Create } else { Verb::Run };
-        let context =
-            Context::new(GlobalArgs { engine: Some(Kind::Docker.program().to_owned()), ..GlobalArgs::default() })?;
+        let global = GlobalArgs { engine: Some(Kind::Docker.program().to_owned()), ..GlobalArgs::default() };
+        let context = Context::new(global, Ui::new(false))?;
         return context.block_on(run::run(&context, verb, RunArgs { arguments }));
     }
     let mut arguments = arguments;

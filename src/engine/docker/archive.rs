@@ -61,6 +61,21 @@ impl Api {
         })
     }
 
+    /// Whether the directory `path` of a container has nothing in it; no more is read than tells that.
+    pub async fn is_empty(&self, container: &str, path: &str) -> Result<bool> {
+        let options = DownloadFromContainerOptionsBuilder::default().path(path).build();
+        let mut chunks = Box::pin(self.docker.download_from_container(container, Some(options)));
+        let mut archive = Vec::new();
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|source| self.error(format!("read {path} of container {container}"), source));
+            archive.extend_from_slice(&chunk?);
+            if archive.len() > TAR_OVERHEAD {
+                return Ok(false);
+            }
+        }
+        Ok(tape::is_empty_directory(&archive))
+    }
+
     /// What `path` is in a container, symbolic links followed.
     pub async fn path_in_container(&self, container: &str, path: &str) -> Result<PathState> {
         let mut path = path.to_owned();

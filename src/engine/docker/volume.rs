@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::path::Path;
 
 use bollard::models::VolumeCreateRequest;
 use bollard::query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptionsBuilder};
@@ -14,19 +15,59 @@ pub struct Volume {
     pub name: String,
     /// Its labels, as they were when it was made.
     pub labels: Labels,
+    /// Who keeps its files: `local`, or a plugin.
+    pub driver: String,
+    /// What the driver was told.
+    pub options: Labels,
+}
+
+/// The driver of the engine itself.
+const LOCAL: &str = "local";
+/// Its option that names what is mounted.
+const DEVICE: &str = "device";
+
+impl Volume {
+    /// An empty one that the engine itself keeps.
+    pub fn new(name: &str, labels: Labels) -> Self {
+        Self { name: name.to_owned(), labels, driver: LOCAL.to_owned(), options: Labels::new() }
+    }
+
+    /// One that shows a directory of the engine's machine, read-only however it is mounted.
+    pub fn view(name: &str, labels: Labels, directory: &Path) -> Self {
+        let options = [("type", "none"), ("o", "bind,ro"), (DEVICE, &directory.to_string_lossy())];
+        let options = options.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        Self { options, ..Self::new(name, labels) }
+    }
+
+    /// The directory that it shows, if it is a [`Self::view`].
+    pub fn directory(&self) -> Option<&Path> {
+        self.options.get(DEVICE).map(Path::new)
+    }
+
+    /// Whether the engine itself keeps its files, in a place of its own.
+    pub fn is_plain(&self) -> bool {
+        self.driver == LOCAL && self.options.is_empty()
+    }
 }
 
 impl From<bollard::models::Volume> for Volume {
     fn from(volume: bollard::models::Volume) -> Self {
-        Self { name: volume.name, labels: volume.labels }
+        Self { name: volume.name, labels: volume.labels, driver: volume.driver, options: volume.options }
     }
 }
 
 impl Api {
     /// Makes a volume; one of that name stays as it is, with its labels.
-    pub async fn create_volume(&self, name: &str, labels: Labels) -> Result<()> {
-        let request =
-            VolumeCreateRequest { name: Some(name.to_owned()), labels: Some(labels), ..VolumeCreateRequest::default() };
+    pub async fn create_volume(&self, volume: &Volume) -> Result<()> {
+        let Volume { name, labels, driver, options } = volume.clone();
+        let request = VolumeCreateRequest {
+            name: Some(name),
+            labels: Some(labels),
+            driver: Some(driver),
+            driver_opts: Some(options),
+            cluster_volume_spec: None,
+        };
+        let name = &volume.name;
         let created = self.docker.create_volume(request).await;
         created.map(drop).map_err(|source| self.error(format!("create volume {name}"), source))
     }
@@ -56,10 +97,10 @@ impl Api {
 
     /// Makes a container that is never started and has `volume` at [`crate::engine::LOADER_PATH`], writable.
     ///
-    /// A volume that somebody removed meanwhile is made again, on Docker with `labels` too.
-    pub async fn create_loader(&self, name: &str, volume: &str, labels: Labels) -> Result<String> {
+    /// A volume that somebody removed meanwhile is made again, on Docker with its labels too.
+    pub async fn create_loader(&self, name: &str, volume: &Volume, labels: Labels) -> Result<String> {
         let image = self.empty_image().await?;
-        let mounts = vec![container::volume(volume, crate::engine::LOADER_PATH, labels.clone())];
+        let mounts = vec![container::volume(&volume.name, crate::engine::LOADER_PATH, volume.labels.clone())];
         self.create_container(name, &image, mounts, labels).await
     }
 }

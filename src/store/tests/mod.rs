@@ -1,5 +1,6 @@
 //! What any store must do, one sentence per test; separate handles behave as separate processes.
 
+mod copy;
 mod gc;
 mod index;
 mod ingest;

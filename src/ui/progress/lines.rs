@@ -10,18 +10,17 @@ use crate::digest::Digest;
 use crate::manifest::Descriptor;
 use crate::progress::Progress;
 
-/// The shortest and the longest time between two lines about where a pull stands.
-const PAUSE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60));
-
 /// One line per file, when it is done.
 pub(super) struct Lines {
     ui: Ui,
+    /// The shortest and the longest time between two lines about where a pull stands.
+    pause: (Duration, Duration),
     told: Mutex<Told>,
 }
 
 impl Lines {
-    pub(super) fn new(ui: Ui) -> Self {
-        Self { ui, told: Mutex::default() }
+    pub(super) fn new(ui: Ui, pause: (Duration, Duration)) -> Self {
+        Self { ui, pause, told: Mutex::default() }
     }
 
     fn say(&self, lines: impl IntoIterator<Item = String>) {
@@ -35,7 +34,7 @@ impl Lines {
         }
         told.tally.sample(now);
         let age = told.tally.age(now);
-        if is_due(age, told.stood) {
+        if is_due(age, told.stood, self.pause) {
             told.stood = age;
             self.say([text::sentence(&told.tally.total())]);
         }
@@ -85,8 +84,8 @@ impl Drop for Lines {
 
 /// Whether a pull of this age says where it stands, after it did so last at the age `stood`: the longer it takes, the
 /// more rarely.
-fn is_due(age: Duration, stood: Duration) -> bool {
-    age.saturating_sub(stood) >= (age / 10).clamp(PAUSE.0, PAUSE.1)
+fn is_due(age: Duration, stood: Duration, (shortest, longest): (Duration, Duration)) -> bool {
+    age.saturating_sub(stood) >= (age / 10).clamp(shortest, longest)
 }
 
 #[cfg(test)]
@@ -97,7 +96,7 @@ mod tests {
     #[test]
     fn a_long_pull_says_now_and_then_where_it_stands() {
         let (ui, captured) = Ui::captured();
-        let lines = Lines::new(ui);
+        let lines = Lines::new(ui.clone(), ui.pause());
         lines.planned(2, 2_000_000_000);
         lines.connections(8);
         let start = Instant::now();
@@ -116,7 +115,8 @@ mod tests {
         let cases = [(0, 0, false), (9, 0, false), (10, 0, true), (19, 10, false), (20, 10, true), (60, 50, true)];
         let later = [(200, 181, false), (200, 180, true), (600, 541, false), (9000, 8940, true)];
         for (age, stood, expected) in cases.into_iter().chain(later) {
-            assert_eq!(is_due(Duration::from_secs(age), Duration::from_secs(stood)), expected, "{age} after {stood}");
+            let (age, stood) = (Duration::from_secs(age), Duration::from_secs(stood));
+            assert_eq!(is_due(age, stood, Ui::null().pause()), expected, "{age:?} after {stood:?}");
         }
     }
 }

@@ -11,8 +11,9 @@ mod text;
 mod told;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use super::Ui;
+use super::{Reader, Ui};
 use crate::progress::{Progress, Silent};
 
 /// How the progress of a pull is shown.
@@ -38,13 +39,23 @@ impl Ui {
             ProgressMode::Bars => Arc::new(bars::Bars::new(self.clone())),
             ProgressMode::Json => Arc::new(events::Events::new(self.clone())),
             ProgressMode::Quiet => Arc::new(Silent),
-            ProgressMode::Auto | ProgressMode::Plain => Arc::new(lines::Lines::new(self.clone())),
+            ProgressMode::Auto | ProgressMode::Plain => Arc::new(lines::Lines::new(self.clone(), self.pause())),
+        }
+    }
+
+    /// The shortest and the longest time between two lines about where a pull stands. Compose shows but the last one.
+    fn pause(&self) -> (Duration, Duration) {
+        let seconds = |seconds| Duration::from_secs(seconds);
+        match self.reader {
+            Reader::Person => (seconds(10), seconds(60)),
+            Reader::Compose => (seconds(1), seconds(1)),
         }
     }
 
     fn chosen(&self, mode: ProgressMode) -> ProgressMode {
         let terminal = self.stderr_is_terminal();
         match mode {
+            _ if self.reader == Reader::Compose => ProgressMode::Plain,
             ProgressMode::Auto if self.is_quiet() => ProgressMode::Quiet,
             ProgressMode::Auto if terminal => ProgressMode::Bars,
             ProgressMode::Bars if !terminal => ProgressMode::Plain,

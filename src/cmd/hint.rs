@@ -1,0 +1,227 @@
+//! The ways out of errors.
+
+use super::Error;
+use crate::registry::Cause;
+use crate::{checkout, config, deliver, digest, engine, model, packaging, pull, registry, store};
+
+/// The way out of a full disk.
+const ROOM: &str = "free some space, or name a store on another filesystem with --store";
+
+/// The way out, where there is one: the first that anything in the chain of causes knows.
+pub(super) fn hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(hint) = own_hint(error) {
+            return Some(hint);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+fn own_hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    // A transparent wrapper hides the error it holds from `source`, so each is opened here.
+    match error.downcast_ref::<Error>() {
+        Some(Error::Reference(_)) => return Some(String::from("expected REGISTRY/REPOSITORY[:TAG][@DIGEST]")),
+        Some(Error::Config(config::Error::Read { source, .. })) if source.kind() == std::io::ErrorKind::NotFound => {
+            return Some(format!("create it, or unset {}", config::CONFIG));
+        }
+        Some(Error::Config(config::Error::Read { .. })) => {
+            return Some(format!("make it readable, or name another one with {}", config::CONFIG));
+        }
+        Some(Error::Registry(error)) => return registry_hint(error),
+        Some(Error::Store(error)) => return store_hint(error),
+        Some(Error::Engine(error)) => return engine_hint(error),
+        Some(Error::Packaging(error)) => return packaging_hint(error),
+        Some(Error::Pull(error)) => return pull_hint(error),
+        Some(Error::Deliver(error)) => return deliver_hint(error),
+        Some(Error::Checkout(error)) => return checkout_hint(error),
+        Some(Error::Model(model::Error::Pull(error))) => return pull_hint(error),
+        Some(Error::Model(model::Error::Store(error))) => return store_hint(error),
+        Some(Error::Decision(error)) => return decision_hint(error),
+        Some(Error::Part(name, _)) => return Some(rest_hint(name)),
+        Some(Error::Incomplete(name)) => return Some(format!("pull it again: artishim pull {name}")),
+        _ => {}
+    }
+    None
+}
+
+fn checkout_hint(error: &checkout::Error) -> Option<String> {
+    match error {
+        checkout::Error::Packaging(error) => packaging_hint(error),
+        checkout::Error::Pull(error) => pull_hint(error),
+        checkout::Error::Store(error) => store_hint(error),
+        checkout::Error::Stopped(_) => None,
+    }
+}
+
+fn rest_hint(artifact: &str) -> String {
+    format!("artishim pull {artifact} fetches the rest")
+}
+
+fn pull_hint(error: &pull::Error) -> Option<String> {
+    match error {
+        pull::Error::Nesting { .. } => Some(String::from("name the artifact itself by its digest: NAME@DIGEST")),
+        pull::Error::Missing(reference) => Some(format!("pull it first: artishim pull {reference}")),
+        pull::Error::Registry(error) => registry_hint(error),
+        pull::Error::Exhausted { .. } => Some(String::from("try again: a file goes on where it stopped")),
+        pull::Error::Unresumable { .. } => Some(String::from("try again, or name another registry")),
+        pull::Error::Store(error) => store_hint(error),
+        pull::Error::Packaging(error) => packaging_hint(error),
+        pull::Error::Artifact { source, .. } => packaging_hint(source),
+        _ => None,
+    }
+}
+
+fn decision_hint(error: &engine::decision::Error) -> Option<String> {
+    let hint = match error {
+        engine::decision::Error::Unknown(_) => return None,
+        engine::decision::Error::Impossible { .. } => {
+            "leave --deliver out, see `artishim engines` for what is possible"
+        }
+        engine::decision::Error::NoWay { .. } => {
+            "name its API socket with --engine URL, for Podman after `podman system service`"
+        }
+    };
+    Some(hint.to_owned())
+}
+
+fn deliver_hint(error: &deliver::Error) -> Option<String> {
+    match error {
+        deliver::Error::Pull(error) => pull_hint(error),
+        deliver::Error::Checkout(error) => checkout_hint(error),
+        deliver::Error::Store(error) => store_hint(error),
+        deliver::Error::Engine(error) => engine_hint(error),
+        deliver::Error::Decision(error) => decision_hint(error),
+        deliver::Error::Packaging(error) => packaging_hint(error),
+        deliver::Error::Reference(_) => Some(String::from("expected REGISTRY/REPOSITORY[:TAG][@DIGEST]")),
+        deliver::Error::Busy { container, .. } => {
+            Some(format!("wait, or if nobody fills it any more remove the container {container}"))
+        }
+        deliver::Error::Covered { .. } => Some(String::from("choose another destination")),
+        deliver::Error::Part { artifact, .. } => Some(rest_hint(artifact)),
+        deliver::Error::Accelerate(_) => Some(String::from("leave --accelerate out")),
+        deliver::Error::Foreign { .. } => Some(String::from("choose another name")),
+        deliver::Error::Occupied { .. } => Some(String::from("name an empty volume")),
+        deliver::Error::Driven { .. } => Some(String::from("name a volume without driver and driver_opts")),
+        deliver::Error::Taken { .. } => Some(String::from("give each artifact a volume of its own")),
+        deliver::Error::InUse { .. } => {
+            Some(String::from("remove the containers that use it first, as `docker compose down` does"))
+        }
+        _ => None,
+    }
+}
+
+fn registry_hint(error: &registry::Error) -> Option<String> {
+    let hint = match error {
+        registry::Error::Exhausted { source, .. } => return registry_hint(source),
+        registry::Error::Unreachable { source: Cause::Certificate(_) | Cause::PlainHttp, .. } => {
+            "--tls-verify=false allows it"
+        }
+        registry::Error::Unreachable { .. } => "check the registry's name and the network",
+        registry::Error::Unauthorized { had_credentials: false, registry, .. } => {
+            return Some(format!(
+                "log in with `podman login {registry}` or `docker login {registry}`, or pass --creds"
+            ));
+        }
+        registry::Error::Unauthorized { had_credentials: true, .. } => {
+            "check the user, the password and the right to pull"
+        }
+        registry::Error::NotFound { .. } => "check repository and tag; some registries say this of private ones too",
+        registry::Error::Status(status) if status.codes.iter().any(|code| is_about_shards(&code.message)) => {
+            "name one quantization by its tag, or fetch the files with `hf download`"
+        }
+        registry::Error::Status(status) if status.status == 429 => {
+            "wait, or log in: the registry limits how much it gives"
+        }
+        registry::Error::Blob(digest::Mismatch::Size { .. }) => {
+            "if other tools get the same size, the manifest is wrong, as old versions of olot write it: have it packed again"
+        }
+        registry::Error::Manifest { .. } | registry::Error::Blob(_) => {
+            "the registry, or a proxy in front of it, serves other bytes: try again, or name another registry"
+        }
+        registry::Error::Interrupted { .. } | registry::Error::Truncated { .. } | registry::Error::Changed(_) => {
+            "try again"
+        }
+        registry::Error::Insecure { .. } => "--tls-verify=false allows it",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn store_hint(error: &store::Error) -> Option<String> {
+    let hint = match error {
+        store::Error::NotFound { .. } => "see what is there: artishim ls",
+        store::Error::NotAStore { .. } => "name an empty or new directory with --store",
+        store::Error::Occupied { .. } => "remove it, or name another directory",
+        store::Error::ReadOnly { .. } => "name a directory you can write with --store",
+        store::Error::NoSpace { .. } => {
+            "free some space, or name a store on another filesystem with --store; what arrived is kept"
+        }
+        store::Error::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            "become its owner, or name a directory of your own with --store"
+        }
+        store::Error::Ambiguous { .. } => "give more of the digest, or the name",
+        store::Error::Mismatch(_) => {
+            "the registry, or a proxy in front of it, serves other bytes: try again, or name another registry"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// Hugging Face's words for a model in several GGUF files, which its registry does not serve (ollama#5245).
+fn is_about_shards(message: &str) -> bool {
+    message.to_lowercase().contains("sharded")
+}
+
+fn engine_hint(error: &engine::Error) -> Option<String> {
+    let hint = match error {
+        engine::Error::NotFound { .. } => "install podman or docker, start the daemon, or name an engine with --engine",
+        engine::Error::Unwanted => "name an engine with --engine",
+        engine::Error::PermissionDenied { .. } => {
+            "join the docker group, use sudo, or name another engine with --engine"
+        }
+        engine::Error::NotAnswering { .. } | engine::Error::NoSocket { .. } | engine::Error::NoProgram { .. } => {
+            "install or start it, or name another engine with --engine"
+        }
+        engine::Error::TooOld { .. } => "upgrade it, or use `artishim path` and a bind mount of your own",
+        engine::Error::NoContext { .. } => "see what is there: docker context ls",
+        engine::Error::NoCli { .. } => "install the docker or podman command line",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn packaging_hint(error: &packaging::Error) -> Option<String> {
+    let hint = match error {
+        packaging::Error::NotAModel { .. } => "name an artifact or image that holds a model",
+        packaging::Error::SeveralChildren { .. } => "append @DIGEST to the reference, or pass --platform",
+        packaging::Error::Cloud { .. } => "run it with ollama, or name a model that has weights",
+        packaging::Error::Tensors => "run it with ollama, or name a GGUF or safetensors build of it",
+        packaging::Error::TooLarge { .. } => ROOM,
+        packaging::Error::Sink { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => ROOM,
+        packaging::Error::NoFiles | packaging::Error::NoModels | packaging::Error::NoChild => {
+            "name an artifact or image that holds a model"
+        }
+        packaging::Error::Path { .. }
+        | packaging::Error::Collision { .. }
+        | packaging::Error::Special { .. }
+        | packaging::Error::HardLink { .. }
+        | packaging::Error::Config { .. }
+        | packaging::Error::NoLayer { .. }
+        | packaging::Error::Unlike { .. }
+        | packaging::Error::OtherTar { .. }
+        | packaging::Error::Larger { .. } => "have the artifact packed again by whoever made it",
+        packaging::Error::CompressedFile { .. } => "have it packed again as a tar, or uncompressed",
+        packaging::Error::Parent { .. } => "pull the other one by itself",
+        packaging::Error::NoEntry { .. } => "--entry PATH chooses one",
+        packaging::Error::NothingSelected { .. } => {
+            "name some of them with --include, or pull all of it without options"
+        }
+        packaging::Error::Packed => "leave --entry-only out",
+        packaging::Error::Selection { .. } => "pull it again",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}

@@ -1,0 +1,197 @@
+//! The way into a volume: a container that never starts.
+//!
+//! The listing comes last in the tar: a volume without it, or with one of another manifest or of another part in it, is
+//! half-filled by somebody who was interrupted, and is thrown away and filled anew; a volume that is not ours by its
+//! label is never touched. Whoever fills holds a file lock on his machine and, against all others, the fixed name of
+//! the loader container. A loader that bears our own mark while we hold the lock is left over from a killed process.
+
+use std::time::{Duration, Instant};
+
+use super::archive::{Layout, archive};
+use super::volume::{DIGEST_LABEL, REFERENCE_LABEL, Source};
+use super::{Error, Result};
+use crate::engine::{self, Engine, LOADER_PATH, Labels};
+use crate::listing::{Extent, Listing, MARKER};
+use crate::reference::Reference;
+
+/// The label with the machine and lock of whoever fills a volume through a loader container.
+const FILLER_LABEL: &str = "io.artishim.filler";
+/// The label that tells a volume made for one attempt from all others of its name.
+const BIRTH_LABEL: &str = "io.artishim.birth";
+/// How long somebody elsewhere is waited for: a large model over a slow line.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// How often is looked whether he is done.
+const POLL: Duration = Duration::from_millis(300);
+
+/// The way into one volume.
+pub(super) struct Loader<'a> {
+    engine: &'a Engine,
+    volume: engine::Volume,
+    container: String,
+    owner: String,
+    extent: Extent,
+    labels: Labels,
+}
+
+impl<'a> Loader<'a> {
+    pub(super) fn new(engine: &'a Engine, volume: &str, reference: &Reference, extent: Extent) -> Self {
+        let labels = [(DIGEST_LABEL, extent.manifest.to_string()), (REFERENCE_LABEL, reference.to_string())];
+        let labels: Labels = labels.map(|(key, value)| (key.to_owned(), value)).into();
+        let container = format!("{volume}-loader");
+        let volume = engine::Volume::new(volume, labels.clone());
+        Self { engine, volume, container, owner: String::new(), extent, labels }
+    }
+
+    /// The same for whoever holds the turn.
+    pub(super) fn owned_by(mut self, owner: String) -> Self {
+        self.labels.insert(FILLER_LABEL.to_owned(), owner.clone());
+        self.volume.labels.insert(FILLER_LABEL.to_owned(), owner.clone());
+        Self { owner, ..self }
+    }
+
+    /// The same for a volume that has more labels.
+    pub(super) fn keeping(mut self, labels: Labels) -> Self {
+        self.volume.labels.extend(labels);
+        self
+    }
+
+    /// The labels of the volume.
+    pub(super) fn volume_labels(&self) -> Labels {
+        self.volume.labels.clone()
+    }
+
+    /// The listing of a volume that is filled already, read through a container of its own without any turn.
+    pub(super) async fn look(&self) -> Result<Option<Listing>> {
+        if self.birth().await?.is_none() {
+            return Ok(None);
+        }
+        self.with_look(async |container| self.marker(container).await).await
+    }
+
+    /// The listing of a volume that is filled with the manifest, whichever part of the artifact that is.
+    pub(super) async fn look_for_any_part(&self) -> Result<Option<Listing>> {
+        let listing = self.with_look(async |container| self.listing(container).await).await?;
+        Ok(listing.filter(|listing| listing.digest == self.extent.manifest))
+    }
+
+    /// Whether the volume has nothing in it.
+    pub(super) async fn is_empty(&self) -> Result<bool> {
+        self.with_look(async |container| Ok(self.engine.is_empty(container, LOADER_PATH).await?)).await
+    }
+
+    async fn with_look<T>(&self, look: impl AsyncFnOnce(&str) -> Result<T>) -> Result<T> {
+        let container = format!("{}{}", self.look_prefix(), unique());
+        self.engine.create_loader(&container, &self.volume, self.labels.clone()).await?;
+        let seen = look(&container).await;
+        self.engine.remove_container(&container).await?;
+        seen
+    }
+
+    fn look_prefix(&self) -> String {
+        format!("{}-look-", self.volume.name)
+    }
+
+    /// Makes the volume anew with all of an artifact's files, or finds that somebody else did.
+    pub(super) async fn fill(&self, source: &Source<'_>) -> Result<Listing> {
+        loop {
+            // Only a volume that was born for this attempt is certainly empty.
+            let birth = unique();
+            self.acquire(&birth).await?;
+            let filled = match self.marker(&self.container).await {
+                Ok(None) if self.birth().await?.is_some_and(|found| found == birth) => {
+                    self.upload(source).await.map(Some)
+                }
+                other => other,
+            };
+            let released = self.release(matches!(filled, Ok(Some(_)))).await;
+            match filled? {
+                Some(listing) => return released.map(|()| listing),
+                None => released?,
+            }
+        }
+    }
+
+    /// When the volume was made, if it exists; one that is not ours is an error.
+    async fn birth(&self) -> Result<Option<String>> {
+        match self.engine.find_volume(&self.volume.name).await? {
+            None => Ok(None),
+            Some(volume) if volume.labels.contains_key(DIGEST_LABEL) => {
+                Ok(Some(volume.labels.get(BIRTH_LABEL).cloned().unwrap_or_default()))
+            }
+            Some(volume) => Err(Error::Foreign { volume: volume.name }),
+        }
+    }
+
+    /// Makes volume and loader, waiting for somebody on another machine who has the loader.
+    async fn acquire(&self, birth: &str) -> Result<()> {
+        let mut volume = self.volume.clone();
+        volume.labels.insert(BIRTH_LABEL.to_owned(), birth.to_owned());
+        let since = Instant::now();
+        loop {
+            self.engine.create_volume(&volume).await?;
+            match self.engine.create_loader(&self.container, &volume, self.labels.clone()).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.is_conflict() => self.wait_for_other(since).await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn wait_for_other(&self, since: Instant) -> Result<()> {
+        let Some(other) = self.engine.find_container(&self.container).await? else { return Ok(()) };
+        let owner = other.labels.get(FILLER_LABEL).cloned().unwrap_or_default();
+        if owner == self.owner {
+            return Ok(self.engine.remove_container(&other.id).await?);
+        }
+        if since.elapsed() > PATIENCE {
+            return Err(Error::Busy { volume: self.volume.name.clone(), container: self.container.clone() });
+        }
+        tokio::time::sleep(POLL).await;
+        Ok(())
+    }
+
+    async fn upload(&self, source: &Source<'_>) -> Result<Listing> {
+        let open = source.session.opener(source.reference, source.artifact);
+        let archive = archive(source.reference, source.artifact, open, Layout::Marked);
+        tokio::select! {
+            uploaded = archive.upload(self.engine, &self.container, LOADER_PATH) => uploaded,
+            () = source.session.interrupt.heard() => Err(crate::pull::Error::Interrupted.into()),
+        }
+    }
+
+    /// Removes the loader, and the volume with it unless it is filled.
+    async fn release(&self, is_filled: bool) -> Result<()> {
+        self.engine.remove_container(&self.container).await?;
+        if is_filled { Ok(()) } else { self.remove_volume().await }
+    }
+
+    /// Removes the volume, which no container may use.
+    pub(super) async fn remove_volume(&self) -> Result<()> {
+        // A killed process may have left containers that looked into it, which hold the volume.
+        self.engine.remove_created_containers(&self.look_prefix()).await?;
+        match self.engine.remove_volume(&self.volume.name).await {
+            Err(error) if error.is_conflict() => Err(Error::InUse { volume: self.volume.name.clone() }),
+            removed => Ok(removed?),
+        }
+    }
+
+    async fn marker(&self, container: &str) -> Result<Option<Listing>> {
+        let listing = self.listing(container).await?;
+        Ok(listing.filter(|listing| listing.extent() == self.extent))
+    }
+
+    async fn listing(&self, container: &str) -> Result<Option<Listing>> {
+        let bytes = match self.engine.read_file(container, &format!("{LOADER_PATH}/{MARKER}")).await {
+            // The container was swept while we looked: then the volume was not filled either.
+            Err(error) if error.is_missing() => None,
+            read => read?,
+        };
+        Ok(bytes.and_then(|bytes| serde_json::from_slice::<Listing>(&bytes).ok()))
+    }
+}
+
+/// A text no other attempt has, on this machine or any other.
+fn unique() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("{}-{}", std::process::id(), now.as_nanos())
+}
