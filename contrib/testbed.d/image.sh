@@ -25,3 +25,15 @@ import_base_image() {
         client "$1" import - "$BASE_IMAGE" <"$STATE/base.tar" >>"$(engine_dir "$1")/log" 2>&1 ||
         die "cannot import $BASE_IMAGE into $1, see $(engine_dir "$1")/log"
 }
+
+# The same with llama.cpp's server of forky, for the engines that a test gives it to.
+make_llama_tar() {
+    local programs
+    [ ! -s "$STATE/llama.tar" ] || return 0
+    programs=(/usr/bin/llama-server "$ROOTFS"/usr/lib/*/ggml/backends*/libggml-cpu-*.so)
+    programs=("${programs[@]#"$ROOTFS"}")
+    cp "$STATE/base.tar" "$STATE/llama.tar.new"
+    { chroot "$ROOTFS" ldd "${programs[@]}" | grep -o '/[^ :]*'; printf '%s\n' "${programs[@]}"; } | cut -c 2- | sort -u |
+        tar -C "$ROOTFS" --dereference --no-recursion --owner=0 --group=0 -T - -rf "$STATE/llama.tar.new"
+    mv "$STATE/llama.tar.new" "$STATE/llama.tar"
+}

@@ -1,6 +1,9 @@
 # shellcheck shell=bash
-# Two registries, one open and one with a password. Each runs twice on the same data: on the host, and in the network
-# namespace of the Dockers, whose 127.0.0.1 is another one; so one reference serves all engines.
+# Three registries: an open one, one with a password, and the open one's data again by HTTPS. Each runs twice on the same
+# data: on the host, and in the network namespace of the Dockers, whose 127.0.0.1 is another one; so one reference serves
+# all engines.
+
+REGISTRIES=(open auth tls)
 
 start_registries() {
     local name
@@ -8,14 +11,16 @@ start_registries() {
     choose_ports
     echo "127.0.0.1:$(port_of open)" >"$STATE/registry"
     echo "127.0.0.1:$(port_of auth) artishim secret" >"$STATE/registry-auth"
+    echo "127.0.0.1:$(port_of tls)" >"$STATE/registry-tls"
+    make_certificate
     write_registries_conf
     [ -s "$STATE/registries/htpasswd" ] || htpasswd -Bbn artishim secret >"$STATE/registries/htpasswd"
-    for name in open auth; do
+    for name in "${REGISTRIES[@]}"; do
         write_registry_config "$name"
         start_registry "$name" host
         start_registry "$name" docker nsenter --target "$(pid_of "$STATE/net.pid")" --net --
     done
-    for name in open auth; do
+    for name in "${REGISTRIES[@]}"; do
         wait_for 15 port_answers "$(port_of "$name")" || die "no registry, see $STATE/registries/*.log"
         wait_for 15 in_docker_net bash -c "</dev/tcp/127.0.0.1/$(port_of "$name")" || die "no registry for the Dockers"
     done
@@ -35,7 +40,7 @@ port_answers() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 # Below the range from which the kernel takes ports for connections.
 choose_ports() {
     local name port
-    for name in open auth; do
+    for name in "${REGISTRIES[@]}"; do
         [ ! -s "$STATE/registries/$name.port" ] || continue
         port=$((20000 + RANDOM % 10000))
         while port_answers "$port"; do
@@ -48,22 +53,40 @@ choose_ports() {
 # For programs that cannot be told --tls-verify=false: CONTAINERS_REGISTRIES_CONF=/run/artishim-testbed/registries.conf
 write_registries_conf() {
     local name
-    for name in open auth; do
+    for name in "${REGISTRIES[@]}"; do
         printf '[[registry]]\nlocation = "127.0.0.1:%s"\ninsecure = true\n\n' "$(port_of "$name")"
     done >"$STATE/registries.conf"
 }
 
 # No cache: what is deleted through one process must be gone in the other. The same secret: an upload may go on in the other.
 write_registry_config() {
+    local data=$1
+    [ "$1" != tls ] || data=open
     {
         cat <<END
 version: 0.1
 log: {level: warn, accesslog: {disabled: true}}
 storage:
-  filesystem: {rootdirectory: $DATA/registries/$1}
+  filesystem: {rootdirectory: $DATA/registries/$data}
   delete: {enabled: true}
-http: {addr: "127.0.0.1:$(port_of "$1")", secret: artishim}
+http:
+  addr: "127.0.0.1:$(port_of "$1")"
+  secret: artishim
 END
-        [ "$1" = open ] || echo "auth: {htpasswd: {realm: artishim-testbed, path: $STATE/registries/htpasswd}}"
+        [ "$1" != tls ] || echo "  tls: {certificate: $STATE/registries/tls.pem, key: $STATE/registries/tls.key}"
+        [ "$1" != auth ] || echo "auth: {htpasswd: {realm: artishim-testbed, path: $STATE/registries/htpasswd}}"
     } >"$STATE/registries/$1.yml"
+}
+
+# SSL_CERT_FILE=/run/artishim-testbed/registries/ca.pem trusts it. An authority of its own, as rustls takes none for a server.
+make_certificate() {
+    local file=$STATE/registries new=(-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes)
+    [ ! -s "$file/ca.pem" ] || return 0
+    {
+        openssl req -x509 "${new[@]}" -days 30 -subj /CN=artishim-testbed -keyout "$file/ca.key" -out "$file/ca.new" &&
+            openssl req "${new[@]}" -subj /CN=127.0.0.1 -keyout "$file/tls.key" -out "$file/tls.csr" &&
+            openssl x509 -req -in "$file/tls.csr" -CA "$file/ca.new" -CAkey "$file/ca.key" -set_serial 1 -days 30 \
+                -extfile <(echo subjectAltName=IP:127.0.0.1) -out "$file/tls.pem"
+    } >"$file/certificate.log" 2>&1 || die "no certificate, see $file/certificate.log"
+    mv "$file/ca.new" "$file/ca.pem"
 }
