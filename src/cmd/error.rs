@@ -24,6 +24,9 @@ pub enum Error {
     /// Somebody else has told the user already.
     #[error("the engine has said why")]
     Silent,
+    /// The same, with the status the engine's program ended with.
+    #[error("the engine has said why")]
+    Ended(u8),
     /// A file of the user's.
     #[error("{path}")]
     Io {
@@ -122,6 +125,9 @@ impl Error {
 
     /// Tells the user, and gives the exit status.
     pub fn report(&self, ui: &Ui) -> ExitCode {
+        if let Self::Ended(status) = self {
+            return ExitCode::from(*status);
+        }
         if !matches!(self, Self::Silent) {
             let hint = hint(self).map_or_else(String::new, |hint| format!(" ({hint})"));
             // The hint stays, however much a registry has to say.

@@ -65,7 +65,7 @@ pub(super) async fn run(context: &Context, verb: Verb, args: RunArgs) -> Result<
     if let Some(values) = kept_by_podman(&preparation, &line).await? {
         return exec(&engine, verb, &line.replace(&values));
     }
-    let image = image(&engine, &line, policy).await?;
+    let image = image(&engine, &line, policy, &session).await?;
     let preparation = Preparation { image: image.as_deref(), others: &line.destinations, ..preparation };
     let (values, copies) = prepare(&preparation, &line).await?;
     let mut arguments = line.replace(&values);
@@ -120,7 +120,7 @@ fn policy(line: &CommandLine) -> Result<Policy> {
 /// The id of the container's image, which the engine pulls if need be: what is at a destination depends on it.
 ///
 /// A directory in an image's place (podman's `--rootfs`) has none.
-async fn image(engine: &Engine, line: &CommandLine, policy: Policy) -> Result<Option<String>> {
+async fn image(engine: &Engine, line: &CommandLine, policy: Policy, session: &Session) -> Result<Option<String>> {
     if line.flags.rootfs {
         return Ok(None);
     }
@@ -129,6 +129,8 @@ async fn image(engine: &Engine, line: &CommandLine, policy: Policy) -> Result<Op
     let found = engine.image_id(&name).await?;
     match (&found, policy) {
         (Some(_), Policy::Missing | Policy::Never) => return Ok(found),
+        // Where podman mounts the artifact, what the image has there is its own matter, and so is a newer image.
+        (Some(_), Policy::Newer) if engine.mounts_artifacts() => return Ok(found),
         (None, Policy::Never) => {
             let reason = "the engine does not have this image, and --pull never forbids to pull it";
             return Err(Error::usage(format!("{name}: {reason}")));
@@ -139,7 +141,10 @@ async fn image(engine: &Engine, line: &CommandLine, policy: Policy) -> Result<Op
     let status = engine.pull_image(&name, &platform.collect::<Vec<_>>()).await?;
     match (status.success(), found, policy) {
         (true, _, _) => Ok(engine.image_id(&name).await?),
-        (false, Some(found), Policy::Newer) => Ok(Some(found)),
+        (false, Some(found), Policy::Newer) => {
+            session.progress.note(&format!("{name}: using the image that is here"));
+            Ok(Some(found))
+        }
         // The engine has said why on stderr.
         (false, _, _) => Err(Error::Silent),
     }

@@ -107,6 +107,19 @@ pub(super) fn archive(
     Archive { body: Body(receiver), listing }
 }
 
+/// A tar that has the listing only.
+pub(super) fn marker(listing: &Listing) -> io::Result<Bytes> {
+    let mut tar = tar::Builder::new(Vec::new());
+    append_marker(&mut tar, listing)?;
+    Ok(tar.into_inner()?.into())
+}
+
+fn append_marker(tar: &mut tar::Builder<impl Write>, listing: &Listing) -> io::Result<()> {
+    let marker = serde_json::to_vec(listing)?;
+    let mut header = header(tar::EntryType::Regular, 0o444, marker.len() as u64);
+    tar.append_data(&mut header, MARKER, marker.as_slice())
+}
+
 struct TarSink {
     tar: tar::Builder<Pieces>,
     layout: Layout,
@@ -122,9 +135,7 @@ impl TarSink {
 
     fn finish(mut self, listing: &Listing) -> io::Result<()> {
         if matches!(self.layout, Layout::Marked) {
-            let marker = serde_json::to_vec(listing)?;
-            let mut header = header(tar::EntryType::Regular, 0o444, marker.len() as u64);
-            self.tar.append_data(&mut header, MARKER, marker.as_slice())?;
+            append_marker(&mut self.tar, listing)?;
         }
         self.tar.into_inner()?.flush()
     }

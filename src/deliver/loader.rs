@@ -8,6 +8,7 @@
 use std::time::{Duration, Instant};
 
 use super::archive::{Layout, archive};
+use super::image::IMAGE_LABEL;
 use super::volume::{DIGEST_LABEL, REFERENCE_LABEL, Source};
 use super::{Error, Result};
 use crate::engine::{self, Engine, LOADER_PATH, Labels};
@@ -31,15 +32,35 @@ pub(super) struct Loader<'a> {
     owner: String,
     extent: Extent,
     labels: Labels,
+    /// What the volume gets from the engine itself.
+    copied: Option<Copied>,
+}
+
+/// A directory of an image that the engine has.
+#[derive(Clone)]
+pub(super) struct Copied {
+    pub(super) image: String,
+    pub(super) path: String,
 }
 
 impl<'a> Loader<'a> {
+    /// For an artifact's files.
     pub(super) fn new(engine: &'a Engine, volume: &str, reference: &Reference, extent: Extent) -> Self {
-        let labels = [(DIGEST_LABEL, extent.manifest.to_string()), (REFERENCE_LABEL, reference.to_string())];
+        Self::labelled(engine, volume, extent, (REFERENCE_LABEL, reference.to_string()))
+    }
+
+    /// For a directory of an image.
+    pub(super) fn of_image(engine: &'a Engine, volume: &str, extent: Extent, copied: Copied) -> Self {
+        let loader = Self::labelled(engine, volume, extent, (IMAGE_LABEL, copied.image.clone()));
+        Self { copied: Some(copied), ..loader }
+    }
+
+    fn labelled(engine: &'a Engine, volume: &str, extent: Extent, source: (&str, String)) -> Self {
+        let labels = [(DIGEST_LABEL, extent.manifest.to_string()), source];
         let labels: Labels = labels.map(|(key, value)| (key.to_owned(), value)).into();
         let container = format!("{volume}-loader");
         let volume = engine::Volume::new(volume, labels.clone());
-        Self { engine, volume, container, owner: String::new(), extent, labels }
+        Self { engine, volume, container, owner: String::new(), extent, labels, copied: None }
     }
 
     /// The same for whoever holds the turn.
@@ -65,12 +86,12 @@ impl<'a> Loader<'a> {
         if self.birth().await?.is_none() {
             return Ok(None);
         }
-        self.with_look(async |container| self.marker(container).await).await
+        self.with_look(async |container| self.marker(container, LOADER_PATH).await).await
     }
 
     /// The listing of a volume that is filled with the manifest, whichever part of the artifact that is.
     pub(super) async fn look_for_any_part(&self) -> Result<Option<Listing>> {
-        let listing = self.with_look(async |container| self.listing(container).await).await?;
+        let listing = self.with_look(async |container| self.listing(container, LOADER_PATH).await).await?;
         Ok(listing.filter(|listing| listing.digest == self.extent.manifest))
     }
 
@@ -93,14 +114,21 @@ impl<'a> Loader<'a> {
 
     /// Makes the volume anew with all of an artifact's files, or finds that somebody else did.
     pub(super) async fn fill(&self, source: &Source<'_>) -> Result<Listing> {
+        self.fill_by(async || self.upload(source).await).await
+    }
+
+    /// The same with what the engine itself puts into it, which is given the listing.
+    pub(super) async fn fill_with(&self, listing: &Listing) -> Result<Listing> {
+        self.fill_by(async || self.mark(listing).await).await
+    }
+
+    async fn fill_by(&self, fill: impl AsyncFn() -> Result<Listing>) -> Result<Listing> {
         loop {
             // Only a volume that was born for this attempt is certainly empty.
             let birth = unique();
             self.acquire(&birth).await?;
-            let filled = match self.marker(&self.container).await {
-                Ok(None) if self.birth().await?.is_some_and(|found| found == birth) => {
-                    self.upload(source).await.map(Some)
-                }
+            let filled = match self.marker(&self.container, self.place()).await {
+                Ok(None) if self.birth().await?.is_some_and(|found| found == birth) => fill().await.map(Some),
                 other => other,
             };
             let released = self.release(matches!(filled, Ok(Some(_)))).await;
@@ -129,7 +157,13 @@ impl<'a> Loader<'a> {
         let since = Instant::now();
         loop {
             self.engine.create_volume(&volume).await?;
-            match self.engine.create_loader(&self.container, &volume, self.labels.clone()).await {
+            let created = match &self.copied {
+                None => self.engine.create_loader(&self.container, &volume, self.labels.clone()).await,
+                Some(Copied { image, path }) => {
+                    self.engine.create_copier(&self.container, image, &volume, path, self.labels.clone()).await
+                }
+            };
+            match created {
                 Ok(_) => return Ok(()),
                 Err(error) if error.is_conflict() => self.wait_for_other(since).await?,
                 Err(error) => return Err(error.into()),
@@ -159,6 +193,19 @@ impl<'a> Loader<'a> {
         }
     }
 
+    /// Puts the listing behind what is in the volume.
+    async fn mark(&self, listing: &Listing) -> Result<Listing> {
+        let marker = super::archive::marker(listing).map_err(Error::Stream)?;
+        let archive = futures_util::stream::iter([Ok(marker)]);
+        self.engine.put_archive(&self.container, self.place(), archive).await?;
+        Ok(listing.clone())
+    }
+
+    /// Where the loader container has the volume.
+    fn place(&self) -> &str {
+        self.copied.as_ref().map_or(LOADER_PATH, |copied| &copied.path)
+    }
+
     /// Removes the loader, and the volume with it unless it is filled.
     async fn release(&self, is_filled: bool) -> Result<()> {
         self.engine.remove_container(&self.container).await?;
@@ -175,13 +222,13 @@ impl<'a> Loader<'a> {
         }
     }
 
-    async fn marker(&self, container: &str) -> Result<Option<Listing>> {
-        let listing = self.listing(container).await?;
+    async fn marker(&self, container: &str, place: &str) -> Result<Option<Listing>> {
+        let listing = self.listing(container, place).await?;
         Ok(listing.filter(|listing| listing.extent() == self.extent))
     }
 
-    async fn listing(&self, container: &str) -> Result<Option<Listing>> {
-        let bytes = match self.engine.read_file(container, &format!("{LOADER_PATH}/{MARKER}")).await {
+    async fn listing(&self, container: &str, place: &str) -> Result<Option<Listing>> {
+        let bytes = match self.engine.read_file(container, &format!("{place}/{MARKER}")).await {
             // The container was swept while we looked: then the volume was not filled either.
             Err(error) if error.is_missing() => None,
             read => read?,

@@ -9,6 +9,7 @@ mod archive;
 pub mod bind;
 pub mod copy;
 mod error;
+pub mod image;
 mod loader;
 mod lock;
 pub mod native;

@@ -272,6 +272,19 @@ impl Engine {
         self.api()?.create_loader(name, volume, labels).await
     }
 
+    /// Makes a container of `image` that is never started and has `volume` at `path`; Docker fills it, where it is empty,
+    /// with what the image has there.
+    pub async fn create_copier(
+        &self,
+        name: &str,
+        image: &str,
+        volume: &Volume,
+        path: &str,
+        labels: Labels,
+    ) -> Result<String> {
+        self.api()?.create_copier(name, image, volume, path, labels).await
+    }
+
     /// Looks a container up by its name or id; waits as long as somebody unpacks an archive in it.
     pub async fn find_container(&self, name: &str) -> Result<Option<Container>> {
         self.api()?.find_container(name).await

@@ -199,6 +199,28 @@ pub fn set_pull(dialect: Dialect, arguments: &mut [OsString], value: &str) {
     }
 }
 
+/// The arguments with long flags before the image put into other words.
+///
+/// `translate` is given a flag's name and value (`true` for one without) and gives the arguments to stand in its place,
+/// or `None` for those that are there. Letters, which all engines share, stay.
+pub fn translate<E>(
+    dialect: Dialect,
+    arguments: &[OsString],
+    mut translate: impl FnMut(&str, &str) -> Result<Option<Vec<String>>, E>,
+) -> Result<Vec<OsString>, E> {
+    let (found, _) = flags::scan(dialect, arguments);
+    let mut translated = Vec::with_capacity(arguments.len());
+    let mut at = 0;
+    for flag in found.iter().filter(|flag| arguments[flag.arguments.start].as_bytes().starts_with(b"--")) {
+        let Some(words) = translate(flag.name, flag.text().as_deref().unwrap_or("true"))? else { continue };
+        translated.extend_from_slice(&arguments[at..flag.arguments.start]);
+        translated.extend(words.into_iter().map(OsString::from));
+        at = flag.arguments.end;
+    }
+    translated.extend_from_slice(&arguments[at..]);
+    Ok(translated)
+}
+
 /// Whether the arguments may hold an artifact mount: cheap, and never wrong about a no.
 pub fn mentions_artifact(arguments: &[OsString]) -> bool {
     const WORDS: &[u8] = b"type=artifact";

@@ -45,12 +45,13 @@ impl Links {
         outcome(command.spawn().unwrap())
     }
 
-    /// A program on a machine where our link is the only podman.
-    pub fn without_podman(&self, engine: &Engine, program: &str, arguments: &[&str]) -> Outcome {
+    /// A program on a machine where our link is the first podman, and with a Docker the only one.
+    pub fn as_podman(&self, engine: &Engine, program: &str, arguments: &[&str]) -> Outcome {
         let podman = self.0.join("as-podman");
         let program = if program == "podman" { podman.join(program) } else { PathBuf::from(program) };
         let mut command = self.environment(engine, program);
-        let path = format!("{}:{}", podman.display(), engine.program().parent().unwrap().display());
+        let rest = if engine.is_docker() { "" } else { ":/usr/bin:/bin" };
+        let path = format!("{}:{}{rest}", podman.display(), engine.program().parent().unwrap().display());
         outcome(command.env("PATH", path).args(arguments).spawn().unwrap())
     }
 
@@ -66,6 +67,7 @@ impl Links {
         let usual = engine.command_at("auto", &[]);
         let mut command = Command::new(program);
         command.env_clear().envs(usual.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.env("SSL_CERT_FILE", PathBuf::from(STATE).join("registries/ca.pem"));
         command.env("ARTISHIM_STORE", engine.store.path().join("store"));
         command.stdin(std::process::Stdio::null());
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());

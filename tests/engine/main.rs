@@ -20,6 +20,7 @@ mod power;
 mod producers;
 #[path = "../it/common/outcome.rs"]
 mod program;
+mod ramalama;
 mod scenarios;
 mod shim;
 #[path = "../it/fixtures/snapshot.rs"]

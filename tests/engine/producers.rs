@@ -6,7 +6,7 @@
 //! model-registry let OLOT make the artifact, so they have no test of their own.
 
 mod images;
-mod ramalama;
+pub mod ramalama;
 
 use crate::workshop::{FOLDER, Workshop, adds_to_podman, same};
 

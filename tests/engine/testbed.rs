@@ -126,6 +126,13 @@ impl Engine {
         outcome(child.unwrap())
     }
 
+    /// Makes an image of a tar of the testbed's.
+    pub fn import(&self, tar: &str, image: &str) {
+        let mut command = Command::new(self.program());
+        command.args(["import", "-", image]).stdin(std::fs::File::open(Path::new(STATE).join(tar)).unwrap());
+        outcome(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()).success();
+    }
+
     /// Stops or starts its daemon.
     pub fn testbed(&self, arguments: &[&str]) {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/testbed");
@@ -140,5 +147,14 @@ pub fn outcome(child: Child) -> Outcome {
 
 /// The host and port of the testbed's registry.
 pub fn registry() -> String {
-    std::fs::read_to_string(Path::new(STATE).join("registry")).unwrap().trim().to_owned()
+    address("registry")
+}
+
+/// The same registry by HTTPS.
+pub fn registry_by_tls() -> String {
+    address("registry-tls")
+}
+
+fn address(file: &str) -> String {
+    std::fs::read_to_string(Path::new(STATE).join(file)).unwrap().trim().to_owned()
 }

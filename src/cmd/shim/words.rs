@@ -15,6 +15,8 @@ pub(super) enum Call {
     Each { command: Vec<String>, names: Vec<String>, mind_missing: bool },
     /// `images`
     Images(Images),
+    /// docker's own line that removes images.
+    RemoveImages(Vec<String>),
     /// A list without its first line.
     WithoutHeading(Vec<String>),
     /// What docker has nothing of.
@@ -33,7 +35,7 @@ const MARK: &str = "\u{1}";
 const SIZES: [&str; 2] = ["{{ .VirtualSize }}", "{{.VirtualSize}}"];
 
 /// Commands that mean the same to docker.
-const SAME: [&str; 36] = [
+const SAME: [&str; 35] = [
     "attach",
     "build",
     "commit",
@@ -60,7 +62,6 @@ const SAME: [&str; 36] = [
     "push",
     "rename",
     "restart",
-    "rmi",
     "save",
     "search",
     "start",
@@ -70,38 +71,6 @@ const SAME: [&str; 36] = [
     "top",
     "unpause",
     "volume",
-];
-
-/// Options of podman's `run` and `create` that docker does not have: they change what a container is or may do.
-const UNKNOWN: [&str; 28] = [
-    "authfile",
-    "chrootdirs",
-    "conmon-pidfile",
-    "decryption-key",
-    "env-host",
-    "env-merge",
-    "gidmap",
-    "group-entry",
-    "hostuser",
-    "image-volume",
-    "init-ctr",
-    "init-path",
-    "passwd-entry",
-    "personality",
-    "pod",
-    "pod-id-file",
-    "preserve-fds",
-    "requires",
-    "rootfs",
-    "sdnotify",
-    "seccomp-policy",
-    "secret",
-    "subgidname",
-    "subuidname",
-    "systemd",
-    "uidmap",
-    "umask",
-    "variant",
 ];
 
 /// Reads a line of podman's.
@@ -119,14 +88,18 @@ pub(super) fn read(words: &[String]) -> Result<Call, String> {
         "container" if matches!(rest.first().map(String::as_str), Some("run" | "create")) => {
             Call::Run(rest[0].clone(), rest[1..].to_vec())
         }
-        "stop" | "rm" => each(command, rest),
+        "stop" | "rm" => each(command, rest)?,
+        "rmi" => Call::RemoveImages(words.to_vec()),
+        "image" if rest.first().is_some_and(|word| matches!(word.as_str(), "rm" | "remove" | "prune")) => {
+            Call::RemoveImages(words.to_vec())
+        }
         "images" => images(rest),
         "ps" if rest.iter().any(|word| word == "--noheading") => listed(command, rest),
         "pod" if rest.first().is_some_and(|word| word == "rm") && rest.iter().any(|word| word == "--ignore") => {
             Call::Nothing
         }
         "network" if rest.first().is_some_and(|word| word == "rm") => network_rm(&rest[1..]),
-        "inspect" if value_of(rest, &["--format", "-f"]).is_some_and(|format| format.contains(".Pod")) => Call::Nothing,
+        "inspect" | "container" => Call::Docker(words.iter().map(|word| without_pod(word)).collect()),
         "info" if value_of(rest, &["--format", "-f"]).as_deref() == Some("json") => {
             Call::Docker(["info", "--format", "{{json .}}"].map(str::to_owned).to_vec())
         }
@@ -149,12 +122,33 @@ fn is_option(word: &str, name: &str) -> bool {
     word == name || word.strip_prefix(name).is_some_and(|rest| rest.starts_with('='))
 }
 
+/// docker's containers are in no pod.
+fn without_pod(word: &str) -> String {
+    ["{{ .Pod }}", "{{.Pod}}"].iter().fold(word.to_owned(), |word, field| word.replace(field, r#"{{""}}"#))
+}
+
 /// `stop` and `rm`; RamaLama writes `--ignore True`, which podman takes for a name that is not there.
-fn each(command: &str, rest: &[String]) -> Call {
-    let ignores = rest.iter().any(|word| word == "--ignore" || word == "-i");
-    let kept = rest.iter().filter(|word| !matches!(word.as_str(), "--ignore" | "-i" | "True"));
-    let (options, names): (Vec<String>, Vec<String>) = kept.cloned().partition(|word| word.starts_with('-'));
-    Call::Each { command: std::iter::once(command.to_owned()).chain(options).collect(), names, mind_missing: !ignores }
+fn each(command: &str, rest: &[String]) -> Result<Call, String> {
+    let (mut ignores, mut options, mut names) = (false, vec![command.to_owned()], Vec::new());
+    let mut words = rest.iter();
+    while let Some(word) = words.next() {
+        match word.split_once('=').map_or(word.as_str(), |(name, _)| name) {
+            "--ignore" | "-i" => ignores = true,
+            "-t" | "--time" => {
+                let value = word.split_once('=').map(|(_, value)| value).or_else(|| words.next().map(String::as_str));
+                // docker's rm kills at once.
+                let stops = value.filter(|_| command == "stop");
+                options.extend(stops.map(|seconds| format!("-t={seconds}")));
+            }
+            "--all" | "-a" | "--latest" | "-l" | "--filter" | "--cidfile" | "--depend" => {
+                return Err(format!("podman {command} {word}: artishim does not know how to do this with docker"));
+            }
+            "True" => {}
+            name if name.starts_with('-') => options.push(word.clone()),
+            _ => names.push(word.clone()),
+        }
+    }
+    Ok(Call::Each { command: options, names, mind_missing: !ignores })
 }
 
 fn network_rm(rest: &[String]) -> Call {
@@ -199,80 +193,6 @@ impl Images {
     }
 }
 
-/// A line of `run` or `create` in docker's words.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Run {
-    pub arguments: Vec<String>,
-    /// Whether the image is to be asked for again.
-    pub renews_image: bool,
-    pub image: Option<String>,
-}
-
-/// Puts the options before the image into docker's words.
-pub(super) fn run(rest: &[String]) -> Result<Run, String> {
-    let arguments: Vec<std::ffi::OsString> = rest.iter().map(std::ffi::OsString::from).collect();
-    let dialect = crate::mount::Dialect::Podman;
-    let line = crate::rewrite::CommandLine::parse(dialect, &arguments).map_err(|error| error.to_string())?;
-    let end = line.image.unwrap_or(rest.len());
-    let mut run = Run { renews_image: line.flags.pull.as_deref() == Some("newer"), ..Run::default() };
-    let mut words = rest[..end].iter().peekable();
-    while let Some(word) = words.next() {
-        let (name, attached) = match word.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (word.as_str(), None),
-        };
-        if let Some(unknown) = UNKNOWN.iter().find(|unknown| name.strip_prefix("--") == Some(unknown)) {
-            return Err(format!("podman run --{unknown}: docker has nothing like it"));
-        }
-        let mut value = || attached.clone().or_else(|| words.next().cloned()).unwrap_or_default();
-        match name {
-            "--device" => run.arguments.extend(device(&value())),
-            "--runtime" => run.arguments.extend(pair("--runtime", runtime(&value()))),
-            "--group-add" => {
-                // Docker runs as root, which has all groups of the user's.
-                let group = value();
-                run.arguments
-                    .extend((group != "keep-groups").then(|| pair("--group-add", &group)).into_iter().flatten());
-            }
-            "--mount" => run.arguments.extend(pair("--mount", &mount(&value()))),
-            "--replace" => {
-                return Err(String::from("podman run --replace: remove the container first: docker rm -f NAME"));
-            }
-            _ => run.arguments.push(word.clone()),
-        }
-    }
-    run.image = rest.get(end).cloned();
-    run.arguments.extend(rest[end..].iter().cloned());
-    Ok(run)
-}
-
-fn pair(name: &str, value: &str) -> [String; 2] {
-    [name.to_owned(), value.to_owned()]
-}
-
-/// CDI names of NVIDIA's devices, which Docker knows only from 28 on and only where it is told to.
-fn device(value: &str) -> [String; 2] {
-    match value.strip_prefix("nvidia.com/gpu=") {
-        Some("all") => pair("--gpus", "all"),
-        Some(one) => pair("--gpus", &format!("device={one}")),
-        None => pair("--device", value),
-    }
-}
-
-fn runtime(value: &str) -> &str {
-    if value.ends_with("/nvidia-container-runtime") { "nvidia" } else { value }
-}
-
-/// A model in an image is an artifact to us; other images are docker's own to mount.
-fn mount(value: &str) -> String {
-    let fields: Vec<&str> = value.split(',').collect();
-    if !(fields.contains(&"type=image") && fields.contains(&"subpath=/models")) {
-        return value.to_owned();
-    }
-    let kept = fields.into_iter().filter(|field| !matches!(*field, "type=image" | "subpath=/models" | "rw=false"));
-    std::iter::once("type=artifact").chain(kept).collect::<Vec<_>>().join(",")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,15 +222,11 @@ mod tests {
             ("manifest rm x", "manifest"),
             ("pod rm x", "pod"),
             ("quadlet list", "quadlet"),
+            ("stop --all", "stop --all"),
+            ("rm --depend x", "rm --depend"),
         ] {
             let error = read(&words(line)).unwrap_err();
             assert!(error.starts_with(&format!("podman {word}:")), "{error}");
-        }
-        for (line, flag) in
-            [("--pod p image", "--pod"), ("--uidmap=0:1:1 image", "--uidmap"), ("--replace image", "--replace")]
-        {
-            let error = run(&words(line)).unwrap_err();
-            assert!(error.contains(flag), "{error}");
         }
     }
 
@@ -322,7 +238,9 @@ mod tests {
             mind_missing,
         };
         assert_eq!(read_line("stop -t=0 --ignore True x"), each("stop -t=0", "x", false));
+        assert_eq!(read_line("stop -t 5 -i x"), each("stop -t=5", "x", false));
         assert_eq!(read_line("stop x y"), each("stop", "x y", true));
+        assert_eq!(read_line("rm -f -t 0 x"), each("rm -f", "x", true));
         assert_eq!(read_line("rm --ignore x"), each("rm", "x", false));
         assert_eq!(read_line("network rm -f n"), each("network rm", "n", false));
         assert_eq!(read_line("images --filter manifest=true --format x"), Call::Nothing);
@@ -339,29 +257,5 @@ mod tests {
         let text = format!(r#"{{"size":{MARK}abc{MARK}}},"#);
         assert_eq!(images.ids(&text), ["abc"]);
         assert_eq!(images.with_size(&text, "abc", "42"), r#"{"size":42},"#);
-    }
-
-    #[test]
-    fn a_container_is_described_in_dockers_words() {
-        let cases = [
-            ("--device nvidia.com/gpu=all image", "--gpus all image"),
-            ("--device /dev/dri image", "--device /dev/dri image"),
-            ("--runtime /usr/bin/nvidia-container-runtime image", "--runtime nvidia image"),
-            ("--group-add keep-groups -d image", "-d image"),
-            (
-                "--security-opt=label=disable --rm image serve --device x",
-                "--security-opt=label=disable --rm image serve --device x",
-            ),
-            (
-                "--mount=type=image,src=r/m:1,destination=/mnt/models,subpath=/models,rw=false image",
-                "--mount type=artifact,src=r/m:1,destination=/mnt/models image",
-            ),
-            ("--mount=type=artifact,src=a,destination=/m image", "--mount type=artifact,src=a,destination=/m image"),
-        ];
-        for (line, expected) in cases {
-            assert_eq!(run(&words(line)).unwrap().arguments, words(expected), "{line}");
-        }
-        let newer = run(&words("--pull newer image x")).unwrap();
-        assert_eq!((newer.renews_image, newer.image.as_deref()), (true, Some("image")));
     }
 }

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 
+use bollard::Docker;
 use bollard::models::{
     ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, HostConfig, Mount, MountType, MountVolumeOptions,
 };
@@ -68,6 +69,18 @@ impl Api {
         mounts: Vec<Mount>,
         labels: Labels,
     ) -> Result<String> {
+        self.create(&self.docker, name, image, mounts, labels).await
+    }
+
+    /// The same by a connection that may wait longer.
+    pub(super) async fn create(
+        &self,
+        docker: &Docker,
+        name: &str,
+        image: &str,
+        mounts: Vec<Mount>,
+        labels: Labels,
+    ) -> Result<String> {
         let options = CreateContainerOptionsBuilder::default().name(name).build();
         let body = ContainerCreateBody {
             image: Some(image.to_owned()),
@@ -81,7 +94,7 @@ impl Api {
             }),
             ..ContainerCreateBody::default()
         };
-        let created = self.docker.create_container(Some(options), body).await;
+        let created = docker.create_container(Some(options), body).await;
         Ok(created.map_err(|source| self.error(format!("create container {name}"), source))?.id)
     }
 

@@ -103,4 +103,18 @@ impl Api {
         let mounts = vec![container::volume(&volume.name, crate::engine::LOADER_PATH, volume.labels.clone())];
         self.create_container(name, &image, mounts, labels).await
     }
+
+    /// Makes a container of `image` that is never started and has an empty volume at `path`, into which Docker copies
+    /// what the image has there.
+    pub async fn create_copier(
+        &self,
+        name: &str,
+        image: &str,
+        volume: &Volume,
+        path: &str,
+        labels: Labels,
+    ) -> Result<String> {
+        let mounts = vec![container::volume(&volume.name, path, volume.labels.clone())];
+        self.create(&self.unhurried(), name, image, mounts, labels).await
+    }
 }

@@ -4,13 +4,13 @@ use crate::testbed::Engine;
 use crate::workshop::{Workshop, adds_to_podman, same};
 
 /// `ramalama push` of a file of the workshop; what it leaves in podman is removed.
-fn push(kind: &str, file: &str) -> Workshop {
+pub fn push(kind: &str, file: &str) -> Workshop {
     let shop = Workshop::new("ramalama");
     push_from(&shop, kind, file);
     shop
 }
 
-fn push_from(shop: &Workshop, kind: &str, file: &str) {
+pub fn push_from(shop: &Workshop, kind: &str, file: &str) {
     let _adding = adds_to_podman();
     shop.run(&format!(
         "ramalama --engine podman --store $PWD/ramalama push --type {kind} --carimage localhost/artishim-test/base:1 \
