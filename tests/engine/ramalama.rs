@@ -119,7 +119,7 @@ fn images_with_models_are_pulled_listed_served_and_removed(engine: &Engine) {
     engine.own(&["rmi", &image]).success();
 }
 
-/// Gemma 3 270M in the registry.
+/// Gemma 3 270M in the registry, by HTTPS.
 fn gemma() -> String {
     static GEMMA: OnceLock<String> = OnceLock::new();
     let push = || {
@@ -144,18 +144,55 @@ fn gemma_answers_a_chat(engine: &Engine) {
     }
     user.ramalama(&serve).success();
     assert!(user.ramalama(&["ps"]).success().contains(&container));
-    let question = json!({
-        "messages": [{"role": "user", "content": "What is the capital of France?"}], "max_tokens": 16, "temperature": 0,
-    });
-    let address = format!("http://127.0.0.1:{port}/v1/chat/completions");
-    let line = ["/usr/bin/curl", "-sS", "-H", "Content-Type: application/json", "-d", &question.to_string(), &address];
-    let answer: Value = serde_json::from_str(&user.in_network(&line).success()).unwrap();
-    let text = answer["choices"][0]["message"]["content"].as_str().unwrap_or_default();
-    assert!(!text.trim().is_empty() && answer["usage"]["completion_tokens"].as_u64() > Some(0), "{answer}");
+    assert_answers(&user, &port);
     user.ramalama(&["stop", &container]).success();
     assert!(!user.ramalama(&["ps"]).success().contains(&container));
     user.ramalama(&["rm", &name]).success();
     engine.own(&["rmi", &image]).success();
+}
+
+/// The project of README.md with llama.cpp and the model.
+fn gemma_answers_a_chat_in_a_project(engine: &Engine) {
+    let _running = use_daemons();
+    let user = User::new(engine);
+    let (image, port) = (user.image("compose"), port());
+    engine.import("llama.tar", &image);
+    let file = engine.store.path().join("compose.yml");
+    let server = format!("image: {image}\n    network_mode: host\n    command: [llama-server, --port, \"{port}\"]");
+    let readme = include_str!("../../README.md").split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
+    let yaml = readme.unwrap().replace("registry.example.com/models/gemma3:270m", &gemma());
+    fs::write(&file, yaml.replace("image: ghcr.io/ggml-org/llama.cpp:server", &server)).unwrap();
+    let project = ["--project-name", "gemma", "--file", file.to_str().unwrap()];
+    let compose = |words: &[&str]| user.links.compose(engine, &[&project, words].concat()).success();
+    compose(&["up", "--detach"]);
+    assert_answers(&user, &port);
+    compose(&["down", "--volumes"]);
+    engine.own(&["rmi", &image]).success();
+}
+
+/// Asks llama.cpp's server a question, once it is up.
+fn assert_answers(user: &User<'_>, port: &str) {
+    let question = json!({
+        "messages": [{"role": "user", "content": "What is the capital of France?"}], "max_tokens": 16, "temperature": 0,
+    });
+    let address = format!("http://127.0.0.1:{port}");
+    let health = format!("{address}/health");
+    user.in_network(&[
+        "/usr/bin/curl",
+        "-sS",
+        "--fail",
+        "--retry",
+        "60",
+        "--retry-all-errors",
+        "--retry-delay",
+        "1",
+        &health,
+    ]);
+    let (chat, question) = (format!("{address}/v1/chat/completions"), question.to_string());
+    let line = ["/usr/bin/curl", "-sS", "-H", "Content-Type: application/json", "-d", &question, &chat];
+    let answer: Value = serde_json::from_str(&user.in_network(&line).success()).unwrap();
+    let text = answer["choices"][0]["message"]["content"].as_str().unwrap_or_default();
+    assert!(!text.trim().is_empty() && answer["usage"]["completion_tokens"].as_u64() > Some(0), "{answer}");
 }
 
 macro_rules! ramalama {
@@ -177,5 +214,7 @@ ramalama! {
     images_on_docker28_far_away: images_with_models_are_pulled_listed_served_and_removed("docker28-remote"),
     chat_on_docker28: gemma_answers_a_chat("docker28"),
     chat_on_docker28_far_away: gemma_answers_a_chat("docker28-remote"),
+    chat_in_a_project_on_docker28: gemma_answers_a_chat_in_a_project("docker28"),
+    chat_in_a_project_on_docker28_far_away: gemma_answers_a_chat_in_a_project("docker28-remote"),
     chat_on_podman5: gemma_answers_a_chat("podman5"),
 }
