@@ -43,13 +43,13 @@ pub struct ParseError {
 #[derive(Debug, thiserror::Error)]
 pub enum Reason {
     /// The scheme before `://` is unknown.
-    #[error("the prefix {0}:// is unknown")]
+    #[error("the prefix {0}:// is unknown: known are oci, docker, rlcr, ollama and hf")]
     Scheme(String),
     /// The registry is no host with an optional port.
     #[error("{0:?} is no host and port")]
     Registry(String),
     /// The repository is missing, too long, or has a component that is not lower-case words.
-    #[error("{0:?} is no repository")]
+    #[error("{0:?} is no repository: expected lower-case words with / between them")]
     Repository(String),
     /// The tag has other characters than letters, digits and `._-`, or is too long.
     #[error("{0:?} is no tag")]

@@ -12,8 +12,8 @@ use crate::reference::Reference;
 pub struct CpArgs {
     /// Artifact
     pub reference: String,
-    /// Container and a directory in it, which is there
-    #[arg(value_name = "CONTAINER:PATH")]
+    /// Container, and the absolute path of a directory that exists in it
+    #[arg(value_name = "CONTAINER:/DIRECTORY")]
     pub target: String,
     /// When to ask the registry
     #[arg(long, value_name = "WHEN", default_value = "missing")]

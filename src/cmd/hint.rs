@@ -5,7 +5,7 @@ use crate::registry::Cause;
 use crate::{checkout, config, deliver, digest, engine, model, packaging, pull, registry, store};
 
 /// The way out of a full disk.
-const ROOM: &str = "free some space, or name a store on another filesystem with --store";
+const ROOM: &str = "free some space, or name a store on another filesystem with --store or ARTISHIM_STORE";
 
 /// The way out, where there is one: the first that anything in the chain of causes knows.
 pub(super) fn hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
@@ -22,7 +22,7 @@ pub(super) fn hint(error: &(dyn std::error::Error + 'static)) -> Option<String> 
 fn own_hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     // A transparent wrapper hides the error it holds from `source`, so each is opened here.
     match error.downcast_ref::<Error>() {
-        Some(Error::Reference(_)) => return Some(String::from("expected REGISTRY/REPOSITORY[:TAG][@DIGEST]")),
+        Some(Error::Reference(_)) => return Some(String::from("expected [REGISTRY/]REPOSITORY[:TAG][@DIGEST]")),
         Some(Error::Config(config::Error::Read { source, .. })) if source.kind() == std::io::ErrorKind::NotFound => {
             return Some(format!("create it, or unset {}", config::CONFIG));
         }
@@ -80,7 +80,7 @@ fn decision_hint(error: &engine::decision::Error) -> Option<String> {
             "leave --deliver out, see `artishim engines` for what is possible"
         }
         engine::decision::Error::NoWay { .. } => {
-            "name its API socket with --engine URL, for Podman after `podman system service`"
+            "start it, for Podman with `systemctl start podman.socket`, or name it with --engine URL"
         }
     };
     Some(hint.to_owned())
@@ -94,7 +94,7 @@ fn deliver_hint(error: &deliver::Error) -> Option<String> {
         deliver::Error::Engine(error) => engine_hint(error),
         deliver::Error::Decision(error) => decision_hint(error),
         deliver::Error::Packaging(error) => packaging_hint(error),
-        deliver::Error::Reference(_) => Some(String::from("expected REGISTRY/REPOSITORY[:TAG][@DIGEST]")),
+        deliver::Error::Reference(_) => Some(String::from("expected [REGISTRY/]REPOSITORY[:TAG][@DIGEST]")),
         deliver::Error::Busy { container, .. } => {
             Some(format!("wait, or if nobody fills it any more remove the container {container}"))
         }
@@ -102,6 +102,9 @@ fn deliver_hint(error: &deliver::Error) -> Option<String> {
         deliver::Error::Part { artifact, .. } => Some(rest_hint(artifact)),
         deliver::Error::Accelerate(_) => Some(String::from("leave --accelerate out")),
         deliver::Error::Foreign { .. } => Some(String::from("choose another name")),
+        deliver::Error::Holds { volume, .. } => {
+            Some(format!("remove it first, as `docker compose down --volumes` or `docker volume rm {volume}` does"))
+        }
         deliver::Error::Occupied { .. } => Some(String::from("name an empty volume")),
         deliver::Error::Driven { .. } => Some(String::from("name a volume without driver and driver_opts")),
         deliver::Error::Taken { .. } => Some(String::from("give each artifact a volume of its own")),
@@ -115,9 +118,10 @@ fn deliver_hint(error: &deliver::Error) -> Option<String> {
 fn registry_hint(error: &registry::Error) -> Option<String> {
     let hint = match error {
         registry::Error::Exhausted { source, .. } => return registry_hint(source),
-        registry::Error::Unreachable { source: Cause::Certificate(_) | Cause::PlainHttp, .. } => {
-            "--tls-verify=false allows it"
+        registry::Error::Unreachable { source: Cause::Certificate(_), .. } => {
+            "trust its authority with SSL_CERT_FILE=FILE, or allow it with --tls-verify=false"
         }
+        registry::Error::Unreachable { source: Cause::PlainHttp, .. } => "--tls-verify=false allows it",
         registry::Error::Unreachable { .. } => "check the registry's name and the network",
         registry::Error::Unauthorized { had_credentials: false, registry, .. } => {
             return Some(format!(
@@ -152,14 +156,14 @@ fn registry_hint(error: &registry::Error) -> Option<String> {
 fn store_hint(error: &store::Error) -> Option<String> {
     let hint = match error {
         store::Error::NotFound { .. } => "see what is there: artishim ls",
-        store::Error::NotAStore { .. } => "name an empty or new directory with --store",
-        store::Error::Occupied { .. } => "remove it, or name another directory",
-        store::Error::ReadOnly { .. } => "name a directory you can write with --store",
+        store::Error::NotAStore { .. } => "name an empty or new directory with --store or ARTISHIM_STORE",
+        store::Error::Occupied { .. } | store::Error::Owned { .. } => "remove it, or name another directory",
+        store::Error::ReadOnly { .. } => "name a store you can write with --store or ARTISHIM_STORE",
         store::Error::NoSpace { .. } => {
-            "free some space, or name a store on another filesystem with --store; what arrived is kept"
+            "free some space, or name a store on another filesystem with --store or ARTISHIM_STORE; what arrived is kept"
         }
         store::Error::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-            "become its owner, or name a directory of your own with --store"
+            "become its owner, or name a store of your own with --store or ARTISHIM_STORE"
         }
         store::Error::Ambiguous { .. } => "give more of the digest, or the name",
         store::Error::Mismatch(_) => {
@@ -180,13 +184,16 @@ fn engine_hint(error: &engine::Error) -> Option<String> {
         engine::Error::NotFound { .. } => "install podman or docker, start the daemon, or name an engine with --engine",
         engine::Error::Unwanted => "name an engine with --engine",
         engine::Error::PermissionDenied { .. } => {
-            "join the docker group, use sudo, or name another engine with --engine"
+            "join the docker group, use sudo, or name another engine with --engine, under docker with DOCKER_HOST"
         }
         engine::Error::NotAnswering { .. } | engine::Error::NoSocket { .. } | engine::Error::NoProgram { .. } => {
-            "install or start it, or name another engine with --engine"
+            "install or start the engine, or name another one with --engine, under docker with DOCKER_HOST"
         }
         engine::Error::TooOld { .. } => "upgrade it, or use `artishim path` and a bind mount of your own",
         engine::Error::NoContext { .. } => "see what is there: docker context ls",
+        engine::Error::NoApi { .. } => {
+            "start it, for Podman with `systemctl start podman.socket`, or name it with --engine URL"
+        }
         engine::Error::NoCli { .. } => "install the docker or podman command line",
         _ => return None,
     };
@@ -196,7 +203,9 @@ fn engine_hint(error: &engine::Error) -> Option<String> {
 fn packaging_hint(error: &packaging::Error) -> Option<String> {
     let hint = match error {
         packaging::Error::NotAModel { .. } => "name an artifact or image that holds a model",
-        packaging::Error::SeveralChildren { .. } => "append @DIGEST to the reference, or pass --platform",
+        packaging::Error::SeveralChildren { .. } => {
+            "append @DIGEST to the reference, or pass --platform before the command"
+        }
         packaging::Error::Cloud { .. } => "run it with ollama, or name a model that has weights",
         packaging::Error::Tensors => "run it with ollama, or name a GGUF or safetensors build of it",
         packaging::Error::TooLarge { .. } => ROOM,

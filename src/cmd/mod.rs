@@ -123,15 +123,31 @@ async fn run(context: &Context, command: Command) -> Result<()> {
 
 /// Help and version are answers; anything else about the command line is an error of ours.
 fn usage(error: &clap::Error, ui: &Ui) -> ExitCode {
-    if ui.is_for_compose() && error.use_stderr() {
-        let text = error.to_string();
-        let lines: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-        ui.error(lines.join(" ").trim_start_matches("error: "));
-        return ExitCode::from(FAILURE);
+    if is_help(error) && !ui.is_for_compose() {
+        // A closed pipe must not turn `--help | head` into a failure.
+        let _ = error.print();
+        return if error.use_stderr() { ExitCode::from(FAILURE) } else { ExitCode::SUCCESS };
     }
-    // A closed pipe must not turn `--help | head` into a failure.
-    let _ = error.print();
-    if error.use_stderr() { ExitCode::from(FAILURE) } else { ExitCode::SUCCESS }
+    ui.error(&one_line(&error.to_string()));
+    ExitCode::from(FAILURE)
+}
+
+fn is_help(error: &clap::Error) -> bool {
+    use clap::error::ErrorKind;
+    let kinds = [
+        ErrorKind::DisplayHelp,
+        ErrorKind::DisplayVersion,
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+        ErrorKind::MissingSubcommand,
+    ];
+    kinds.contains(&error.kind())
+}
+
+/// What clap says on several lines, without its heading and the usage below it.
+fn one_line(text: &str) -> String {
+    let is_said = |line: &&str| !line.starts_with("Usage:") && !line.starts_with("For more information");
+    let lines: Vec<&str> = text.lines().map(str::trim).take_while(is_said).filter(|line| !line.is_empty()).collect();
+    lines.join(" ").trim_start_matches("error: ").to_owned()
 }
 
 /// Puts `--` behind `run` and `create`, so that what follows stays the engine's own even where we have a flag of the

@@ -51,19 +51,30 @@ impl Verb {
 }
 
 pub(super) async fn run(context: &Context, verb: Verb, args: RunArgs) -> Result<()> {
+    run_after(context, verb, args, &|| Ok(())).await
+}
+
+/// The same, with something that is done when nothing but the container itself is left to be made.
+pub(super) async fn run_after(
+    context: &Context,
+    verb: Verb,
+    args: RunArgs,
+    last: &(dyn Fn() -> Result<()> + Sync),
+) -> Result<()> {
     let engine = context.engine().await?;
+    let exec = |arguments: &[OsString]| last().and_then(|()| exec(&engine, verb, arguments));
     if !rewrite::mentions_artifact(&args.arguments) {
-        return exec(&engine, verb, &args.arguments);
+        return exec(&args.arguments);
     }
     let line = CommandLine::parse(engine.kind.dialect(), &args.arguments)?;
     if line.mounts().len() == 0 || line.flags.help {
-        return exec(&engine, verb, &args.arguments);
+        return exec(&args.arguments);
     }
     let (session, cache) = (context.session()?, context.cache());
     let policy = policy(&line)?;
     let preparation = preparation(context, &engine, &session, policy, &cache)?;
     if let Some(values) = kept_by_podman(&preparation, &line).await? {
-        return exec(&engine, verb, &line.replace(&values));
+        return exec(&line.replace(&values));
     }
     let image = image(&engine, &line, policy, &session).await?;
     let preparation = Preparation { image: image.as_deref(), others: &line.destinations, ..preparation };
@@ -74,8 +85,9 @@ pub(super) async fn run(context: &Context, verb: Verb, args: RunArgs) -> Result<
         rewrite::set_pull(engine.kind.dialect(), &mut arguments, "missing");
     }
     if copies.is_empty() {
-        return exec(&engine, verb, &arguments);
+        return exec(&arguments);
     }
+    last()?;
     create_and_copy(context, &engine, verb, &arguments, &session, copies).await
 }
 

@@ -9,8 +9,8 @@ use crate::reference::Reference;
 
 /// Fill a volume of the engine with an artifact's files and print its name
 ///
-/// The bytes go from the registry to the engine, verified on the way; nothing is kept on this machine. A volume that is
-/// filled already is used as it is.
+/// What the store does not have goes straight from the registry to the engine, verified on the way, and is not kept on
+/// this machine. A volume that is filled already is used as it is.
 #[derive(Args, Debug)]
 pub struct VolumeArgs {
     /// Artifact

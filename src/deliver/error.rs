@@ -23,6 +23,22 @@ pub enum Error {
         /// The volume.
         volume: String,
     },
+    /// A directory of an image that is to be mounted.
+    #[error("image {image} has nothing at {path}")]
+    Empty {
+        /// The image.
+        image: String,
+        /// The directory.
+        path: String,
+    },
+    /// A volume that holds another artifact, and perhaps what containers wrote beside it.
+    #[error("volume {volume} holds {reference}")]
+    Holds {
+        /// The volume.
+        volume: String,
+        /// What it was filled with.
+        reference: String,
+    },
     /// A volume of a project that is to be an artifact's has other things in it.
     #[error("volume {volume} is not empty, and was not filled by artishim")]
     Occupied {

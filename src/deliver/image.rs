@@ -9,7 +9,7 @@ use super::loader::{Copied, Loader};
 use super::volume::turn;
 use super::{Error, Result};
 use crate::digest::Digest;
-use crate::engine::Engine;
+use crate::engine::{Engine, Kind};
 use crate::listing::{Extent, Listing};
 
 /// The label with the id of the image that a volume's files are from.
@@ -19,6 +19,9 @@ pub const IMAGE_LABEL: &str = "io.artishim.image";
 ///
 /// `image` is an id; `locks` is a directory for the turns.
 pub async fn fill(engine: &Engine, image: &str, directory: &str, locks: &Path) -> Result<String> {
+    if engine.kind != Kind::Docker {
+        return Err(Error::Engine(crate::engine::Error::NoCopies { engine: engine.to_string() }));
+    }
     let digest = Digest::sha256(format!("{image}\n{directory}").as_bytes());
     let name = format!("artishim-image-{}", digest.file_name());
     let copied = Copied { image: image.to_owned(), path: directory.to_owned() };
@@ -38,6 +41,8 @@ pub async fn sweep(engine: &Engine) -> Result<()> {
         if engine.image_exists(image).await? {
             continue;
         }
+        // What a killed process left: it holds the volume, and a copier the image.
+        engine.remove_created_containers(&format!("{}-", volume.name), IMAGE_LABEL).await?;
         match engine.remove_volume(&volume.name).await {
             Err(error) if !error.is_conflict() => return Err(Error::Engine(error)),
             _ => {}

@@ -11,7 +11,7 @@ use super::archive::{Layout, archive};
 use super::image::IMAGE_LABEL;
 use super::volume::{DIGEST_LABEL, REFERENCE_LABEL, Source};
 use super::{Error, Result};
-use crate::engine::{self, Engine, LOADER_PATH, Labels};
+use crate::engine::{self, Engine, Kind, LOADER_PATH, Labels};
 use crate::listing::{Extent, Listing, MARKER};
 use crate::reference::Reference;
 
@@ -21,6 +21,11 @@ const FILLER_LABEL: &str = "io.artishim.filler";
 const BIRTH_LABEL: &str = "io.artishim.birth";
 /// How long somebody elsewhere is waited for: a large model over a slow line.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// How long a loader on a Docker may lie idle. Docker tells of a container only when nobody unpacks in it, and whoever
+/// fills asks for little before he unpacks and nothing after it: one that is told of for so long is nobody's.
+const IDLE: Duration = Duration::from_secs(20);
+/// How long others who only look into a volume may hold it.
+const GLANCE: Duration = Duration::from_secs(3);
 /// How often is looked whether he is done.
 const POLL: Duration = Duration::from_millis(300);
 
@@ -91,8 +96,12 @@ impl<'a> Loader<'a> {
 
     /// The listing of a volume that is filled with the manifest, whichever part of the artifact that is.
     pub(super) async fn look_for_any_part(&self) -> Result<Option<Listing>> {
-        let listing = self.with_look(async |container| self.listing(container, LOADER_PATH).await).await?;
-        Ok(listing.filter(|listing| listing.digest == self.extent.manifest))
+        Ok(self.look_for_anything().await?.filter(|listing| listing.digest == self.extent.manifest))
+    }
+
+    /// The listing of a volume that is filled with whatever it is.
+    pub(super) async fn look_for_anything(&self) -> Result<Option<Listing>> {
+        self.with_look(async |container| self.listing(container, LOADER_PATH).await).await
     }
 
     /// Whether the volume has nothing in it.
@@ -123,18 +132,43 @@ impl<'a> Loader<'a> {
     }
 
     async fn fill_by(&self, fill: impl AsyncFn() -> Result<Listing>) -> Result<Listing> {
+        let since = Instant::now();
         loop {
-            // Only a volume that was born for this attempt is certainly empty.
             let birth = unique();
             self.acquire(&birth).await?;
-            let filled = match self.marker(&self.container, self.place()).await {
-                Ok(None) if self.birth().await?.is_some_and(|found| found == birth) => fill().await.map(Some),
-                other => other,
-            };
-            let released = self.release(matches!(filled, Ok(Some(_)))).await;
-            match filled? {
-                Some(listing) => return released.map(|()| listing),
-                None => released?,
+            match self.attempt(&birth, &fill).await? {
+                Some(listing) => return self.remove_loader().await.map(|()| listing),
+                None => self.remove_loader().await?,
+            }
+            // It is half-filled, or filled with something else: it makes room, once nobody looks into it any more.
+            match self.remove_volume().await {
+                Err(Error::InUse { .. }) if since.elapsed() < GLANCE => tokio::time::sleep(POLL).await,
+                removed => removed?,
+            }
+        }
+    }
+
+    /// Fills the volume, if it is the one that was born for this attempt: only that is certainly empty. What is half-filled
+    /// then goes; what could not be looked at stays.
+    async fn attempt(&self, birth: &str, fill: &impl AsyncFn() -> Result<Listing>) -> Result<Option<Listing>> {
+        let seen = match self.marker(&self.container, self.place()).await {
+            Ok(None) => self.birth().await.map(|found| (None, found.is_some_and(|found| found == birth))),
+            other => other.map(|listing| (listing, false)),
+        };
+        let filled = match seen {
+            Ok((None, true)) => fill().await,
+            Ok((listing, _)) => return Ok(listing),
+            Err(error) => {
+                self.remove_loader().await?;
+                return Err(error);
+            }
+        };
+        match filled {
+            Ok(listing) => Ok(Some(listing)),
+            Err(error) => {
+                self.remove_loader().await?;
+                self.remove_volume().await?;
+                Err(error)
             }
         }
     }
@@ -154,7 +188,7 @@ impl<'a> Loader<'a> {
     async fn acquire(&self, birth: &str) -> Result<()> {
         let mut volume = self.volume.clone();
         volume.labels.insert(BIRTH_LABEL.to_owned(), birth.to_owned());
-        let since = Instant::now();
+        let (since, mut seen) = (Instant::now(), None);
         loop {
             self.engine.create_volume(&volume).await?;
             let created = match &self.copied {
@@ -165,20 +199,30 @@ impl<'a> Loader<'a> {
             };
             match created {
                 Ok(_) => return Ok(()),
-                Err(error) if error.is_conflict() => self.wait_for_other(since).await?,
+                Err(error) if error.is_conflict() => self.wait_for_other(since, &mut seen).await?,
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    async fn wait_for_other(&self, since: Instant) -> Result<()> {
-        let Some(other) = self.engine.find_container(&self.container).await? else { return Ok(()) };
-        let owner = other.labels.get(FILLER_LABEL).cloned().unwrap_or_default();
-        if owner == self.owner {
-            return Ok(self.engine.remove_container(&other.id).await?);
-        }
+    /// Waits a little for whoever has the loader, or takes away one that nobody uses; `seen` is the one that was there the
+    /// last time, and since when.
+    async fn wait_for_other(&self, since: Instant, seen: &mut Option<(String, Instant)>) -> Result<()> {
         if since.elapsed() > PATIENCE {
             return Err(Error::Busy { volume: self.volume.name.clone(), container: self.container.clone() });
+        }
+        let Some(other) = self.engine.find_container(&self.container).await? else {
+            // It is being made, or gone by now.
+            tokio::time::sleep(POLL).await;
+            return Ok(());
+        };
+        let idle = match seen {
+            Some((id, idle)) if *id == other.id => *idle,
+            _ => seen.insert((other.id.clone(), Instant::now())).1,
+        };
+        let is_left_over = self.engine.kind == Kind::Docker && idle.elapsed() > IDLE;
+        if is_left_over || other.labels.get(FILLER_LABEL).is_some_and(|owner| *owner == self.owner) {
+            return Ok(self.engine.remove_container(&other.id).await?);
         }
         tokio::time::sleep(POLL).await;
         Ok(())
@@ -193,8 +237,13 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Puts the listing behind what is in the volume.
+    /// Puts the listing behind what is in the volume, which is something.
     async fn mark(&self, listing: &Listing) -> Result<Listing> {
+        if let Some(Copied { image, path }) = &self.copied
+            && self.engine.is_empty(&self.container, path).await?
+        {
+            return Err(Error::Empty { image: image.clone(), path: path.clone() });
+        }
         let marker = super::archive::marker(listing).map_err(Error::Stream)?;
         let archive = futures_util::stream::iter([Ok(marker)]);
         self.engine.put_archive(&self.container, self.place(), archive).await?;
@@ -206,16 +255,14 @@ impl<'a> Loader<'a> {
         self.copied.as_ref().map_or(LOADER_PATH, |copied| &copied.path)
     }
 
-    /// Removes the loader, and the volume with it unless it is filled.
-    async fn release(&self, is_filled: bool) -> Result<()> {
-        self.engine.remove_container(&self.container).await?;
-        if is_filled { Ok(()) } else { self.remove_volume().await }
+    async fn remove_loader(&self) -> Result<()> {
+        Ok(self.engine.remove_container(&self.container).await?)
     }
 
     /// Removes the volume, which no container may use.
     pub(super) async fn remove_volume(&self) -> Result<()> {
         // A killed process may have left containers that looked into it, which hold the volume.
-        self.engine.remove_created_containers(&self.look_prefix()).await?;
+        self.engine.remove_created_containers(&self.look_prefix(), DIGEST_LABEL).await?;
         match self.engine.remove_volume(&self.volume.name).await {
             Err(error) if error.is_conflict() => Err(Error::InUse { volume: self.volume.name.clone() }),
             removed => Ok(removed?),

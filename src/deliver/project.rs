@@ -2,7 +2,8 @@
 //!
 //! Compose makes a project's volumes, empty, before it asks providers. As labels and options cannot be changed, such a
 //! volume is made anew, with Compose's labels and ours: where the engine sees our files it shows the snapshot, else it is
-//! filled as any other. A volume that is neither ours nor empty stays as it is.
+//! filled as any other. A volume that is neither empty nor one that shows a snapshot stays as it is: what containers
+//! wrote into it is theirs.
 
 use std::path::Path;
 
@@ -45,7 +46,7 @@ pub struct ProjectVolume<'a> {
 }
 
 impl<'a> ProjectVolume<'a> {
-    /// The volume that the project calls `name`, or that really has this name; `locks` is a directory for the turns.
+    /// The volume that the project calls `name`, or one of no project that really has this name; `locks` is a directory for the turns.
     pub async fn find(
         engine: &'a Engine,
         service: Service<'a>,
@@ -57,7 +58,7 @@ impl<'a> ProjectVolume<'a> {
             own.into_iter().find(|volume| volume.labels.get(PROJECT).is_some_and(|found| found == service.project));
         let found = match own {
             Some(volume) => Some(volume),
-            None => engine.find_volume(name).await?,
+            None => engine.find_volume(name).await?.filter(|volume| !volume.labels.contains_key(PROJECT)),
         };
         let Some(volume) = found else { return Ok(None) };
         let found = Self { engine, volume, service, locks };
@@ -88,8 +89,10 @@ impl<'a> ProjectVolume<'a> {
         }
         let turn = turn(self.engine, &self.volume.name, self.locks).wait().await?;
         let current = self.current().await?;
-        if !current.is_ours() {
+        if !current.is_ours() || !current.volume.is_plain() {
             current.clear(&loader).await?;
+        } else if let Some(listing) = loader.look_for_anything().await? {
+            current.check_listing(&listing, source)?;
         }
         loader.owned_by(turn.owner()).fill(source).await
     }
@@ -106,16 +109,29 @@ impl<'a> ProjectVolume<'a> {
         Ok(self.engine.create_volume(&Volume::view(&self.volume.name, loader.volume_labels(), &snapshot.path)).await?)
     }
 
-    /// Removes the volume, if nothing is lost with it.
+    /// Removes the volume, if nothing is lost with it: it shows a snapshot, or is empty.
     async fn clear(&self, loader: &Loader<'_>) -> Result<()> {
         let volume = self.volume.name.clone();
-        if !self.is_ours() && !self.volume.is_plain() {
+        if self.volume.is_plain() {
+            match loader.look_for_anything().await? {
+                Some(_) if self.is_ours() => return Err(self.holds()),
+                _ if self.is_ours() || loader.is_empty().await? => {}
+                _ => return Err(Error::Occupied { volume }),
+            }
+        } else if !self.is_ours() {
             return Err(Error::Driven { volume });
         }
-        if !self.is_ours() && !loader.is_empty().await? {
-            return Err(Error::Occupied { volume });
-        }
         loader.remove_volume().await
+    }
+
+    /// A volume that was filled with something else may have been written to since: it does not give way.
+    fn check_listing(&self, listing: &Listing, source: &Source<'_>) -> Result<()> {
+        if listing.extent() == source.artifact.extent() { Ok(()) } else { Err(self.holds()) }
+    }
+
+    fn holds(&self) -> Error {
+        let reference = self.volume.labels.get(REFERENCE_LABEL).cloned().unwrap_or_default();
+        Error::Holds { volume: self.volume.name.clone(), reference }
     }
 
     fn loader(&self, reference: &Reference, extent: Extent) -> Loader<'_> {
@@ -148,6 +164,10 @@ impl<'a> ProjectVolume<'a> {
         match self.volume.labels.get(SERVICE_LABEL) {
             Some(service) if *service != self.service.full_name() => {
                 Err(Error::Taken { volume: self.volume.name.clone(), service: service.clone() })
+            }
+            None if self.is_ours() => {
+                let service = String::from("`artishim volume` or `artishim run`");
+                Err(Error::Taken { volume: self.volume.name.clone(), service })
             }
             _ => Ok(()),
         }

@@ -127,6 +127,12 @@ pub enum Error {
         /// The engine as people call it.
         engine: String,
     },
+    /// The engine does not fill an empty volume with what an image has in its place.
+    #[error("{engine} does not copy a directory of an image into a volume")]
+    NoCopies {
+        /// The engine as people call it.
+        engine: String,
+    },
     /// The engine can be reached by its socket only, and this needs its command line.
     #[error("{endpoint} answers, and there is no docker or podman in PATH to run with it")]
     NoCli {

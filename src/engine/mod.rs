@@ -295,10 +295,10 @@ impl Engine {
         self.api()?.remove_container(container).await
     }
 
-    /// Removes the containers that were never started and whose names begin with `name_prefix`: what a killed process
-    /// left, and what a living one is using.
-    pub async fn remove_created_containers(&self, name_prefix: &str) -> Result<()> {
-        self.api()?.remove_created_containers(name_prefix).await
+    /// Removes the containers that were never started, have a label, and whose names begin with `name_prefix`: what a
+    /// killed process left, and what a living one is using.
+    pub async fn remove_created_containers(&self, name_prefix: &str, label: &str) -> Result<()> {
+        self.api()?.remove_created_containers(name_prefix, label).await
     }
 
     /// The content of a file of a container, of at most [`MAX_READ`] bytes.

@@ -274,9 +274,11 @@ async fn containers_of_a_killed_process_are_swept() {
     for Case { name, how, engine } in cases().await.into_iter().filter(|case| case.engine.has_api()) {
         let volume = scratch::unique_name("artishim-test");
         let (look, other) = (format!("{volume}-look-1"), format!("{volume}-loader"));
-        engine.create_loader(&look, &Volume::new(&volume, Labels::new()), Labels::new()).await.expect("is made");
-        engine.create_loader(&other, &Volume::new(&volume, Labels::new()), Labels::new()).await.expect("is made");
-        let swept = engine.remove_created_containers(&format!("{volume}-look-")).await;
+        let labels = || Labels::from([("org.artishim.test".to_owned(), volume.clone())]);
+        engine.create_loader(&look, &Volume::new(&volume, Labels::new()), labels()).await.expect("is made");
+        engine.create_loader(&other, &Volume::new(&volume, Labels::new()), labels()).await.expect("is made");
+        engine.remove_created_containers(&format!("{volume}-"), "org.artishim.none").await.expect("spares others");
+        let swept = engine.remove_created_containers(&format!("{volume}-look-"), "org.artishim.test").await;
         let [look, kept] = [engine.find_container(&look).await, engine.find_container(&other).await];
         engine.remove_container(&other).await.expect("is removed");
         engine.remove_volume(&volume).await.expect("is removed");

@@ -25,6 +25,8 @@ const REST: u32 = 100;
 pub(super) struct Ramp {
     max: usize,
     level: usize,
+    /// The level before the last step up.
+    from: usize,
     /// Bytes a tick, before the last step up.
     before: f64,
     /// Bytes a tick now, the last ticks counting most.
@@ -42,7 +44,8 @@ impl Ramp {
     pub fn new(max: usize, latency: Option<Duration>) -> Self {
         let max = max.max(1);
         let start = if latency.is_some_and(|latency| latency >= FAR) { START_FAR } else { START };
-        Self { max, level: start.min(max), before: 0.0, now: 0.0, ticks: 0, is_beginning: true, is_settled: true }
+        let level = start.min(max);
+        Self { max, level, from: level, before: 0.0, now: 0.0, ticks: 0, is_beginning: true, is_settled: true }
     }
 
     /// How many connections there should be.
@@ -84,6 +87,7 @@ impl Ramp {
 
     fn step_up(&mut self) {
         if self.level < self.max {
+            self.from = self.level;
             self.level = (self.level * 2).min(self.max);
             (self.before, self.ticks, self.is_settled) = (self.now, 0, false);
             // What came over fewer connections must not pass for growth.
@@ -92,7 +96,7 @@ impl Ramp {
     }
 
     fn step_down(&mut self) {
-        self.level = (self.level / 2).max(1);
+        self.level = self.from.min(self.level);
         (self.before, self.ticks, self.is_settled) = (self.now, 0, true);
     }
 }
@@ -121,6 +125,13 @@ mod tests {
         let most = levels.iter().filter(|level| **level > START).count();
         assert!(most <= 3 * (TRIAL as usize + 2), "{levels:?}");
         assert_eq!(levels.iter().max(), Some(&(2 * START)));
+    }
+
+    #[test]
+    fn a_step_that_brought_little_is_taken_back_whole() {
+        // The greatest number is no power of two: half of it is less than what was there before.
+        let levels = settle(24, 100, |connections| connections.min(18) as u64 * 2_500_000);
+        assert_eq!((levels.iter().max(), levels.last()), (Some(&24), Some(&16)), "{levels:?}");
     }
 
     #[test]

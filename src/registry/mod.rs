@@ -226,7 +226,10 @@ impl Client {
             let url = format!("{}://{host}/v2/{}/{path}", scheme.as_str(), reference.repository());
             let began = Instant::now();
             let answer = self.0.http.send(&url, request, authorization, trust).await;
-            if let Ok(response) = &answer {
+            // What a server of TLS says to who does not speak it tells nothing of the registry.
+            if let Ok(response) = answer.as_ref()
+                && !(scheme == Scheme::Http && response.may_be_of_tls())
+            {
                 let accepts_ranges = path.starts_with("blobs/") && response.header("accept-ranges") == Some("bytes");
                 self.0.registries.note(registry, scheme, began.elapsed(), accepts_ranges);
             }

@@ -1,62 +1,98 @@
 //! Copies of snapshots outside the store, for whoever may write to what he is given.
 //!
-//! A copy is a directory with the snapshot's files and, as in a volume, their listing. It appears at once and whole.
+//! A copy is a directory with the snapshot's files and a marker that says whose it is and what was put there. It appears
+//! at once and whole. Its files have the mtime 0, as in a tar of ours, so that one somebody wrote to is known.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::symlink;
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use rustix::fs::{CWD, RenameFlags};
+use rustix::fs::{CWD, FlockOperation, RenameFlags};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 use super::error::{At, Error, Result};
 use super::{Snapshot, durable};
 use crate::listing::{Listing, MARKER};
+
+/// What the marker says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Copied {
+    owner: String,
+    #[serde(flatten)]
+    listing: Listing,
+}
 
 /// What a copy would take the place of.
 #[derive(Debug)]
 enum There {
     Nothing,
     EmptyDirectory,
-    Copy(Box<Listing>),
+    Copy(Box<Copied>),
     Other,
 }
 
 impl Snapshot {
-    /// Makes `directory` a copy of the snapshot, unless it is one; missing parents are made.
+    /// Makes `directory` a copy of the snapshot that belongs to `owner`, unless it is one; missing parents are made.
     ///
-    /// An empty directory and a copy of another snapshot give way; anything else, also a copy to which somebody added
-    /// files, is [`Error::Occupied`].
-    pub fn copy_to(&self, directory: &Path) -> Result<()> {
-        let there = look(directory)?;
-        match &there {
-            There::Copy(listing) if **listing == self.listing && is_whole(listing, directory) => return Ok(()),
-            There::Other => return Err(Error::Occupied { path: directory.to_owned() }),
-            _ => {}
+    /// An empty directory and the owner's copy of another snapshot give way. Anything else is [`Error::Occupied`], also
+    /// a copy to which somebody added or wrote something. Blocks for as long as the copy takes.
+    pub fn copy_to(&self, directory: &Path, owner: &str) -> Result<()> {
+        let parent = directory.parent().unwrap_or(Path::new("/"));
+        fs::create_dir_all(parent).at(parent)?;
+        let _turn = turn(parent)?;
+        if let There::Copy(copied) = give_way(directory, owner)?
+            && copied.listing == self.listing
+            && is_whole(&copied.listing, directory)
+        {
+            return Ok(());
         }
-        let staged = beside(directory);
+        // What a killed process left; the turn is ours.
+        let staged = beside(directory, "new");
         durable::remove_dir_all(&staged)?;
-        directory.parent().map_or(Ok(()), fs::create_dir_all).at(directory)?;
-        let copied = self.write_to(&staged).and_then(|()| show(&staged, directory, &there));
-        // Whether it did not get there, or what was there before is in its place now.
+        let copied = self.write_to(&staged, owner).and_then(|()| show(&staged, directory, owner));
         durable::remove_dir_all(&staged)?;
         copied
     }
 
-    fn write_to(&self, directory: &Path) -> Result<()> {
+    fn write_to(&self, directory: &Path, owner: &str) -> Result<()> {
         copy_tree(&self.path, directory)?;
         let marker = directory.join(MARKER);
-        let json = serde_json::to_vec(&self.listing).map_err(io::Error::from).at(&marker)?;
-        durable::replace(&marker, &directory.join(".new"), &json)
+        let copied = Copied { owner: owner.to_owned(), listing: self.listing.clone() };
+        let json = serde_json::to_vec(&copied).map_err(io::Error::from).at(&marker)?;
+        let mut file = File::create_new(&marker).at(&marker)?;
+        file.write_all(&json).and_then(|()| file.sync_all()).at_needing(&marker, json.len() as u64)?;
+        durable::sync_dir(directory)
     }
 }
 
-/// Removes a directory that [`Snapshot::copy_to`] made; says whether it was one.
-pub fn remove_copy(directory: &Path) -> Result<bool> {
+/// Removes a directory that [`Snapshot::copy_to`] made for `owner`, and nobody changed; says whether it was one.
+pub fn remove_copy(directory: &Path, owner: &str) -> Result<bool> {
+    let Some(parent) = directory.parent().filter(|parent| parent.exists()) else { return Ok(false) };
+    let _turn = turn(parent)?;
     match look(directory)? {
-        There::Copy(_) => durable::remove_dir_all(directory).map(|()| true),
+        There::Copy(copied) if copied.owner == owner => durable::remove_dir_all(directory).map(|()| true),
         _ => Ok(false),
+    }
+}
+
+/// Keeps others of us out of a directory, for as long as what is returned lives.
+fn turn(parent: &Path) -> Result<File> {
+    let directory = File::open(parent).at(parent)?;
+    rustix::fs::flock(&directory, FlockOperation::LockExclusive).at(parent)?;
+    Ok(directory)
+}
+
+/// What is there, if it may be replaced.
+fn give_way(directory: &Path, owner: &str) -> Result<There> {
+    let path = directory.to_owned();
+    match look(directory)? {
+        There::Other => Err(Error::Occupied { path }),
+        There::Copy(copied) if copied.owner != owner => Err(Error::Owned { path, owner: copied.owner }),
+        there => Ok(there),
     }
 }
 
@@ -68,18 +104,23 @@ fn look(directory: &Path) -> Result<There> {
     if !kind.is_dir() {
         return Ok(There::Other);
     }
-    let mut found = BTreeSet::new();
-    collect(directory, Path::new(""), &mut found)?;
-    let listing = fs::read(directory.join(MARKER)).ok().and_then(|json| serde_json::from_slice::<Listing>(&json).ok());
-    Ok(match listing {
+    let marker = fs::read(directory.join(MARKER)).ok();
+    let mut changed = BTreeSet::new();
+    collect(directory, Path::new(""), &mut changed)?;
+    Ok(match marker.and_then(|json| serde_json::from_slice::<Copied>(&json).ok()) {
         None if fs::read_dir(directory).at(directory)?.next().is_none() => There::EmptyDirectory,
-        Some(listing) if found.iter().all(|path| is_known(&listing, path)) => There::Copy(Box::new(listing)),
+        Some(copied) if changed.iter().all(|path| is_ours(&copied.listing, directory, path)) => {
+            There::Copy(Box::new(copied))
+        }
         _ => There::Other,
     })
 }
 
-fn is_known(listing: &Listing, path: &Path) -> bool {
-    path == Path::new(MARKER) || listing.files.iter().any(|file| Path::new(&file.path) == path)
+/// Whether a file is as it was put there.
+fn is_ours(listing: &Listing, directory: &Path, path: &Path) -> bool {
+    let is_untouched = |metadata: Metadata| metadata.is_symlink() || metadata.mtime() == 0;
+    let is_known = listing.files.iter().any(|file| Path::new(&file.path) == path);
+    path == Path::new(MARKER) || is_known && directory.join(path).symlink_metadata().is_ok_and(is_untouched)
 }
 
 /// Adds the paths of all files and links.
@@ -102,8 +143,10 @@ fn is_whole(listing: &Listing, directory: &Path) -> bool {
     listing.files.iter().all(|file| is_there(directory.join(&file.path), file.size))
 }
 
+/// Nothing is at `to`, and nothing that comes there meanwhile is followed or written to.
 fn copy_tree(from: &Path, to: &Path) -> Result<()> {
-    durable::create_dir(to)?;
+    fs::create_dir(to).at(to)?;
+    fs::set_permissions(to, fs::metadata(from).at(from)?.permissions()).at(to)?;
     for entry in fs::read_dir(from).at(from)? {
         let entry = entry.at(from)?;
         let (from, to) = (entry.path(), to.join(entry.file_name()));
@@ -113,27 +156,51 @@ fn copy_tree(from: &Path, to: &Path) -> Result<()> {
         } else if kind.is_symlink() {
             symlink(fs::read_link(&from).at(&from)?, &to).at(&to)?;
         } else {
-            fs::copy(&from, &to).at(&to)?;
-            File::open(&to).and_then(|file| file.sync_all()).at(&to)?;
+            copy_file(&from, &to)?;
         }
     }
     durable::sync_dir(to)
 }
 
-/// Where a copy is made before it gets its name.
-fn beside(directory: &Path) -> PathBuf {
-    let name = directory.file_name().unwrap_or_default().to_string_lossy();
-    directory.with_file_name(format!(".{name}-{}", std::process::id()))
+fn copy_file(from: &Path, to: &Path) -> Result<()> {
+    let mut source = File::open(from).at(from)?;
+    let metadata = source.metadata().at(from)?;
+    let mut file = File::create_new(to).at(to)?;
+    io::copy(&mut source, &mut file).at_needing(to, metadata.len())?;
+    file.set_permissions(metadata.permissions()).at(to)?;
+    file.set_modified(SystemTime::UNIX_EPOCH).at(to)?;
+    file.sync_all().at(to)
 }
 
-/// Gives the copy its name; what had it before is under the copy's then, or gone.
-fn show(staged: &Path, directory: &Path, there: &There) -> Result<()> {
-    if matches!(there, There::Copy(_)) {
-        match rustix::fs::renameat_with(CWD, staged, CWD, directory, RenameFlags::EXCHANGE) {
-            Ok(()) => return Ok(()),
-            // A filesystem that cannot exchange.
-            Err(_) => durable::remove_dir_all(directory)?,
+/// Where something lies that is not shown yet, or no more.
+fn beside(directory: &Path, what: &str) -> PathBuf {
+    let name = directory.file_name().unwrap_or_default().to_string_lossy();
+    directory.with_file_name(format!(".{name}.artishim-{what}"))
+}
+
+/// Gives the copy its name. What had it is looked at once more, as copying takes a while, and is under the copy's name
+/// then, or gone.
+fn show(staged: &Path, directory: &Path, owner: &str) -> Result<()> {
+    let There::Copy(_) = give_way(directory, owner)? else { return durable::publish(staged, directory) };
+    match rustix::fs::renameat_with(CWD, staged, CWD, directory, RenameFlags::EXCHANGE) {
+        Ok(()) => keep_if_changed(staged, directory, owner),
+        // A filesystem that cannot exchange.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            let old = beside(directory, "old");
+            durable::remove_dir_all(&old)?;
+            durable::rename(directory, &old)?;
+            durable::publish(staged, directory)?;
+            durable::remove_dir_all(&old)
         }
+        Err(error) => Err(error).at(directory),
     }
-    durable::publish(staged, directory)
+}
+
+/// Puts the old copy back, if somebody changed it at the last moment.
+fn keep_if_changed(old: &Path, directory: &Path, owner: &str) -> Result<()> {
+    if give_way(old, owner).is_ok() {
+        return Ok(());
+    }
+    rustix::fs::renameat_with(CWD, old, CWD, directory, RenameFlags::EXCHANGE).at(directory)?;
+    Err(Error::Occupied { path: directory.to_owned() })
 }

@@ -36,6 +36,14 @@ pub enum Error {
         /// What is in the way.
         path: PathBuf,
     },
+    /// A copy of a snapshot that somebody else was given.
+    #[error("{path} is there already, as a copy for {owner}")]
+    Owned {
+        /// The copy.
+        path: PathBuf,
+        /// Whose it is.
+        owner: String,
+    },
     /// An OCI image layout of a version that does not exist yet.
     #[error("{path} does not hold a layout of version 1.0.0")]
     LayoutVersion {

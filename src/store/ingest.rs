@@ -259,12 +259,13 @@ impl Ingest {
     }
 
     /// Hashes, or waits for who does, while too many bytes wait for it: the hash is one thread's work, and is not to be
-    /// left over when nothing else is to be done. What was here before anything came does not count: it may be most of a
-    /// large blob, and is no reason to let connections rest.
+    /// left over when nothing else is to be done. While it is at what was here before anything came nobody waits: that may
+    /// be most of a large blob, and is no reason to let connections rest.
     pub fn keep_up(&self) -> Result<()> {
         let is_far_behind = || {
-            let backlog = self.earlier.gaps(&self.backlog());
-            backlog.iter().map(|range| range.end - range.start).sum::<u64>() > MAX_BACKLOG
+            let backlog = self.backlog();
+            let is_new = self.earlier.gaps(&backlog) == [backlog.clone()];
+            is_new && backlog.end - backlog.start > MAX_BACKLOG
         };
         // Looked at again: who had the hash in the meantime may have done it.
         while is_far_behind() && self.hashing.wait() && is_far_behind() {

@@ -180,6 +180,18 @@ fn links_are_made_once_more_without_harm_and_taken_away_again() {
 }
 
 #[test]
+fn a_docker_that_is_podman_in_the_end_is_found() {
+    let doors = Doors::new().with_engine("docker");
+    fs::remove_file(doors.link("docker")).unwrap();
+    let script = doors.0.path("real/docker");
+    fs::write(&script, format!("#!/bin/sh\nexec {} \"$@\"\n", doors.link("podman").display())).unwrap();
+    for line in [&["ps"][..], &["images"], &["rmi", "x"], &["run", "--replace", "--name", "a", "x"]] {
+        let told = doors.run("podman", line);
+        assert!(told.status != 0 && told.stderr.contains("leads back to artishim"), "{line:?}: {told:?}");
+    }
+}
+
+#[test]
 fn a_script_that_leads_back_to_the_link_is_found() {
     let doors = Doors::new().with_engine("podman");
     let script = doors.0.path("real/podman");

@@ -190,7 +190,20 @@ fn artifact_that_is_not_in_the_store() {
 
 #[test]
 fn what_is_no_reference() {
-    assert_says(&Home::new().artishim(&["pull", "ftp://x/y"]).failure(), &["ftp://x/y", "REGISTRY/REPOSITORY"]);
+    assert_says(&Home::new().artishim(&["pull", "ftp://x/y"]).failure(), &["ftp://x/y", "[REGISTRY/]REPOSITORY"]);
+    assert_says(&Home::new().artishim(&["pull", "quay.io/Foo/bar"]).failure(), &["\"Foo/bar\"", "lower-case"]);
+}
+
+#[test]
+fn what_is_no_command_line() {
+    let cases: [(&[&str], &str); 3] = [
+        (&["pull"], "the following required arguments were not provided: <REFERENCE>"),
+        (&["pull", "--quite", "a/b"], "unexpected argument '--quite' found tip: a similar argument exists: '--quiet'"),
+        (&["pull", "--pull", "now", "a/b"], "[possible values: missing, always, newer, never]"),
+    ];
+    for (line, expected) in cases {
+        assert_says(&Home::new().artishim(line).failure(), &[expected]);
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::engine::decision::Delivery;
 use crate::engine::{Engine, Kind as EngineKind};
 use crate::listing::Listing;
 use crate::packaging;
-use crate::pull::{Part, Session};
+use crate::pull::{self, Part, Session};
 use crate::reference::Reference;
 use crate::store::remove_copy;
 use crate::ui::Kind;
@@ -28,7 +28,7 @@ use crate::ui::Kind;
 pub(super) const NAME: &str = "compose";
 
 /// The options for the whole program that a provider may be given.
-const OPTIONS: [&str; 7] = ["authfile", "tls_verify", "connections", "platform", "store", "deliver", "context"];
+const OPTIONS: [&str; 4] = ["authfile", "tls_verify", "connections", "platform"];
 
 /// Provide an artifact as a service of Docker Compose
 #[derive(Args, Debug)]
@@ -52,7 +52,7 @@ enum Step {
 
 #[derive(Args, Debug)]
 struct UpArgs {
-    /// Artifact, as REGISTRY/REPOSITORY[:TAG][@DIGEST]
+    /// Artifact, as [REGISTRY/]REPOSITORY[:TAG][@DIGEST]
     #[arg(long = "ref", value_name = "REF", required = true)]
     reference: String,
     /// Volume of the project that gets the files
@@ -87,7 +87,10 @@ pub(super) async fn run(context: &Context, args: ComposeArgs) -> Result<()> {
         Step::Metadata => context.json(&Metadata::new()),
         Step::Up(up) => up_service(context, &args.project_name, &up).await,
         Step::Down(down) => match &down.directory {
-            Some(directory) => Ok(remove_copy(absolute(directory)?).map(drop)?),
+            Some(directory) => {
+                let owner = owner(&args.project_name, &down.service);
+                Ok(remove_copy(absolute(directory)?, &owner).map(drop)?)
+            }
             // Compose removes the project's volumes itself, if it is asked to.
             None => Ok(()),
         },
@@ -104,6 +107,11 @@ async fn up_service(context: &Context, project: &str, up: &UpArgs) -> Result<()>
         None => asked.volume(up.volume.as_deref().unwrap_or_default()).await?,
     };
     asked.tell(&listing)
+}
+
+/// Whose a copy is.
+fn owner(project: &str, service: &str) -> String {
+    format!("service {service} of project {project}")
 }
 
 /// Compose does not say from where a relative path counts.
@@ -131,7 +139,13 @@ impl Asked<'_> {
     async fn directory(&self, directory: &Path) -> Result<Listing> {
         let artifact = self.session.find(&self.reference, self.up.pull.into()).await?;
         let snapshot = fetch_and_check_out(&self.session, &self.reference, artifact).await?;
-        snapshot.copy_to(directory)?;
+        let (copied, directory) = (snapshot.clone(), directory.to_owned());
+        let owner = owner(self.project, &self.up.service);
+        let copying = tokio::task::spawn_blocking(move || copied.copy_to(&directory, &owner));
+        tokio::select! {
+            copied = copying => copied.map_err(Error::internal)??,
+            () = self.session.interrupt.heard() => return Err(pull::Error::Interrupted.into()),
+        }
         Ok(snapshot.listing)
     }
 
@@ -147,7 +161,8 @@ impl Asked<'_> {
             return Err(Error::usage(text));
         };
         let is_content = matches!(self.up.pull, PullPolicy::Missing | PullPolicy::Never);
-        if is_content && let Some(listing) = volume.held(&self.reference).await? {
+        let held = if is_content { volume.held(&self.reference).await? } else { None };
+        if let Some(listing) = held.filter(|listing| self.is_remembered(listing)) {
             return Ok(listing);
         }
         let artifact = self.session.find(&self.reference, self.up.pull.into()).await?;
@@ -162,17 +177,18 @@ impl Asked<'_> {
 
     /// What was asked for, in words.
     fn part(&self) -> String {
-        let part = &self.up.part;
-        let patterns = [("include", &part.include), ("exclude", &part.exclude)];
-        let mut words: Vec<String> = Vec::new();
-        for (name, globs) in patterns {
-            words.extend(globs.iter().map(|glob| format!("{name}={glob}")));
-        }
-        if part.entry_only {
-            words.push(format!("entry-only={}", part.entry.as_deref().unwrap_or_default()));
-        }
-        words.sort();
-        words.join(" ")
+        let (part, platform) = (&self.up.part, &self.context.global.registry.platform);
+        let platform = platform
+            .as_ref()
+            .map(|it| [it.os.clone(), it.architecture.clone(), it.variant.clone().unwrap_or_default()]);
+        serde_json::json!([part.include, part.exclude, part.entry_only, part.entry, platform]).to_string()
+    }
+
+    /// Whether a volume's files are those that the store means by the name, where nothing else is asked for.
+    fn is_remembered(&self, listing: &Listing) -> bool {
+        let entry = self.session.store.find(&self.reference.to_string()).ok();
+        let remembered = entry.as_ref().and_then(|entry| entry.selection());
+        self.session.part != Part::Remembered || listing.selection.as_deref() == remembered
     }
 
     /// Whether a volume is to show our files instead of copies. Podman would let containers write to them.

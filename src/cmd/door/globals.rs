@@ -35,7 +35,7 @@ struct Flag {
 /// Where the command stands; `None` in a line without one.
 pub(super) fn command_position(kind: Kind, arguments: &[OsString]) -> Option<usize> {
     let mut position = 0;
-    while let Some(flag) = Flag::read(kind, &arguments[position..]) {
+    while let Some(flag) = Flag::read(kind, arguments.get(position..).unwrap_or_default()) {
         position += flag.length;
     }
     (position < arguments.len()).then_some(position)
@@ -130,6 +130,9 @@ mod tests {
             (Docker, "--tls=false run", Some(1)),
             (Docker, "--help", None),
             (Docker, "-l debug", None),
+            (Docker, "-H", None),
+            (Docker, "--new-flag", None),
+            (Podman, "-x", None),
             (Podman, "--root /r --remote run x", Some(3)),
             (Podman, "-r --url unix:///a ps", Some(3)),
             (Podman, "-c box ps", Some(2)),

@@ -1,13 +1,14 @@
 //! In an engine's place: a line with artifacts is carried out, every other one is the engine's at once.
 
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::ExitCode;
 
 use super::globals::{Globals, command_position};
 use crate::cmd::args::GlobalArgs;
 use crate::cmd::context::Context;
 use crate::cmd::run::{self, RunArgs, Verb};
-use crate::cmd::shim;
+use crate::cmd::shim::{self, Docker};
 use crate::cmd::{Error, Result};
 use crate::config::{self, Environment};
 use crate::engine::{self, Kind};
@@ -33,7 +34,11 @@ fn enter(kind: Kind, arguments: &[OsString]) -> Result<()> {
     let find = |kind| engine::program(kind, path.as_deref(), own.as_deref());
     let program = match (find(kind), kind) {
         (Ok(program), _) => program,
-        (Err(missing), Kind::Podman) => return shim::enter(&find(Kind::Docker).map_err(|_| missing)?, arguments),
+        (Err(missing), Kind::Podman) => {
+            let docker = find(Kind::Docker).map_err(|_| missing)?;
+            let times = next_time(&environment, &docker)?;
+            return shim::enter(&Docker { program: docker, times }, arguments);
+        }
         (Err(missing), Kind::Docker) => return Err(missing.into()),
     };
     match command(kind, arguments) {
@@ -42,16 +47,23 @@ fn enter(kind: Kind, arguments: &[OsString]) -> Result<()> {
     }
 }
 
-/// The real program in our place. A script in PATH may lead back to the link: that is seen after some times.
+/// The real program in our place.
 fn hand_on(environment: &Environment, call: Call) -> Result<()> {
+    let times = next_time(environment, call.program())?;
+    Err(call.env(config::LINKS, times).exec().into())
+}
+
+/// What the real program is told of how often a line was handed on. A script in PATH may lead back to the link: that is
+/// seen after some times.
+pub(in crate::cmd) fn next_time(environment: &Environment, program: &Path) -> Result<String> {
     let times: u32 = environment.text(config::LINKS).and_then(|text| text.parse().ok()).unwrap_or(0);
     if times >= MAX_LINKS {
-        let program = call.program().display();
+        let program = program.display();
         let text =
             format!("{program} leads back to artishim: take one of the two out of PATH, or call the real one in it");
         return Err(Error::usage(text));
     }
-    Err(call.env(config::LINKS, (times + 1).to_string()).exec().into())
+    Ok((times + 1).to_string())
 }
 
 /// The options before the command, the command if it is one that mounts, and what follows.

@@ -98,7 +98,7 @@ impl Container {
         let (mut replaces, mut image_mounts) = (false, Vec::new());
         let mut translated = rewrite::translate(Dialect::Podman, arguments, |name, value| match name {
             "replace" => {
-                replaces = value != "false";
+                replaces = boolean(name, value)?;
                 Ok(Some(Vec::new()))
             }
             "mount" => Ok(image_mount(value)?.map(|mount| {
@@ -117,7 +117,7 @@ impl Container {
             arguments: translated,
             renews_image: line.flags.pull.as_deref() == Some("newer"),
             image: line.image().map(|image| image.to_string_lossy().into_owned()),
-            replaces: line.flags.name.filter(|_| replaces),
+            replaces: line.flags.name.filter(|_| replaces && line.image.is_some() && !line.flags.help),
             image_mounts,
         })
     }
@@ -139,12 +139,21 @@ fn flag(name: &str, value: &str) -> Result<Option<Vec<String>>, String> {
         // Docker runs as root, which has all groups of the user's.
         "group-add" if value == "keep-groups" => Some(Vec::new()),
         // What docker does anyhow.
-        "tls-verify" if value != "false" => Some(Vec::new()),
+        "tls-verify" if boolean(name, value)? => Some(Vec::new()),
         "systemd" if value == "false" => Some(Vec::new()),
         "tls-verify" | "systemd" => return Err(refusal(&format!("{name}={value}"))),
         _ if UNKNOWN.contains(&name) => return Err(refusal(name)),
         _ => None,
     })
+}
+
+/// As podman reads one.
+fn boolean(name: &str, value: &str) -> Result<bool, String> {
+    match value {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err(format!("podman run --{name}={value}: expected true or false")),
+    }
 }
 
 fn refusal(flag: &str) -> String {
@@ -236,7 +245,15 @@ mod tests {
         let replacing = read("--replace --name a image").unwrap();
         assert_eq!(replacing.replaces.as_deref(), Some("a"));
         assert_eq!(replacing.arguments, ["--name", "a", "image"]);
-        assert_eq!(read("--replace=false --name a image").unwrap().replaces, None);
+        for line in [
+            "--replace=False --name a image",
+            "--replace=0 --name a image",
+            "--replace --name a --help",
+            "--replace --name a",
+        ] {
+            assert_eq!(read(line).unwrap().replaces, None, "{line}");
+        }
+        assert!(read("--replace=maybe --name a image").unwrap_err().contains("--replace=maybe"));
     }
 
     #[test]

@@ -98,7 +98,7 @@ pub(super) fn read(words: &[String]) -> Result<Call, String> {
         "pod" if rest.first().is_some_and(|word| word == "rm") && rest.iter().any(|word| word == "--ignore") => {
             Call::Nothing
         }
-        "network" if rest.first().is_some_and(|word| word == "rm") => network_rm(&rest[1..]),
+        "network" if rest.first().is_some_and(|word| word == "rm") => network_rm(&rest[1..])?,
         "inspect" | "container" => Call::Docker(words.iter().map(|word| without_pod(word)).collect()),
         "info" if value_of(rest, &["--format", "-f"]).as_deref() == Some("json") => {
             Call::Docker(["info", "--format", "{{json .}}"].map(str::to_owned).to_vec())
@@ -151,10 +151,20 @@ fn each(command: &str, rest: &[String]) -> Result<Call, String> {
     Ok(Call::Each { command: options, names, mind_missing: !ignores })
 }
 
-fn network_rm(rest: &[String]) -> Call {
-    let forced = rest.iter().any(|word| matches!(word.as_str(), "-f" | "--force"));
-    let names = rest.iter().filter(|word| !word.starts_with('-')).cloned().collect();
-    Call::Each { command: vec![String::from("network"), String::from("rm")], names, mind_missing: !forced }
+fn network_rm(rest: &[String]) -> Result<Call, String> {
+    let (mut forced, mut names) = (false, Vec::new());
+    for word in rest {
+        match word.as_str() {
+            "-f" | "--force" => forced = true,
+            // Containers that use it docker does not remove with it.
+            option if option.starts_with('-') => {
+                return Err(format!("podman network rm {option}: artishim does not know how to do this with docker"));
+            }
+            _ => names.push(word.clone()),
+        }
+    }
+    let command = vec![String::from("network"), String::from("rm")];
+    Ok(Call::Each { command, names, mind_missing: !forced })
 }
 
 /// A list without its heading; where there is a template docker prints none.
@@ -224,6 +234,7 @@ mod tests {
             ("quadlet list", "quadlet"),
             ("stop --all", "stop --all"),
             ("rm --depend x", "rm --depend"),
+            ("network rm -t 5 n", "network rm -t"),
         ] {
             let error = read(&words(line)).unwrap_err();
             assert!(error.starts_with(&format!("podman {word}:")), "{error}");

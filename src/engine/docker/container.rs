@@ -105,10 +105,10 @@ impl Api {
         found(removed.map_err(|source| self.error(format!("remove container {container}"), source))).map(drop)
     }
 
-    /// Removes the containers that were never started and whose names begin with `name_prefix`.
-    pub async fn remove_created_containers(&self, name_prefix: &str) -> Result<()> {
+    /// Removes the containers that were never started, have a label, and whose names begin with `name_prefix`.
+    pub async fn remove_created_containers(&self, name_prefix: &str, label: &str) -> Result<()> {
         // Podman has states that bollard cannot read.
-        let filters = HashMap::from([("status", vec!["created"])]);
+        let filters = HashMap::from([("status", vec!["created"]), ("label", vec![label])]);
         let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
         let listed = self.unhurried().list_containers(Some(options)).await;
         let listed = listed.map_err(|source| self.error("list its containers", source))?;

@@ -61,7 +61,7 @@ fn whoever_brings_too_much_for_the_hash_waits_for_it() {
 #[test]
 fn nobody_waits_for_the_hash_of_what_was_here_before() {
     let fixture = Fixture::new();
-    let bytes = content(4, 48 * LENGTH);
+    let bytes = content(4, 96 * LENGTH);
     let blob = describe(&bytes);
     let earlier = fixture.fetch(&blob);
     write(&earlier, &bytes, 0..40 * LENGTH as u64);
