@@ -215,6 +215,15 @@ impl Environment {
         self.path(CACHE).unwrap_or_else(|| self.place("/var/cache", "XDG_CACHE_HOME", ".cache"))
     }
 
+    /// Where the volume driver answers: where Docker looks for it, or for other users than root a place of their own.
+    pub fn plugin_socket(&self) -> PathBuf {
+        if self.root {
+            return PathBuf::from("/run/docker/plugins/artishim.sock");
+        }
+        let runtime = self.path("XDG_RUNTIME_DIR").unwrap_or_else(|| self.home().join(".cache"));
+        runtime.join("artishim/plugin.sock")
+    }
+
     /// The credential files that may be missing, first wins (containers-auth.json(5)).
     pub fn credential_files(&self) -> Vec<PathBuf> {
         let runtime = self.path("XDG_RUNTIME_DIR").or_else(|| self.root.then(|| PathBuf::from("/run")));

@@ -21,6 +21,7 @@ pub mod cmd;
 pub mod config;
 pub mod deliver;
 pub mod digest;
+pub mod driver;
 pub mod engine;
 pub mod gguf;
 pub mod listing;

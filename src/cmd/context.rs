@@ -11,9 +11,12 @@ use tracing_subscriber::EnvFilter;
 use super::args::GlobalArgs;
 use super::door::Globals;
 use super::{Error, Result, stop};
+use crate::cause::one_line;
 use crate::checkout::fetch_and_check_out;
 use crate::config::{self, Environment};
+use crate::driver;
 use crate::engine::{self, Choice, DockerEndpointFlags, Engine};
+use crate::progress::Progress;
 use crate::pull::{self, Interrupt, Interrupter, Part, Policy, Session};
 use crate::reference::Reference;
 use crate::registry::{Client, Credentials, Settings, Waiting};
@@ -138,6 +141,25 @@ impl Context {
         let default = pull::Settings::default();
         let connections = self.global.registry.connections.or(self.environment.connections());
         pull::Settings { connections: connections.unwrap_or(default.connections), ..default }
+    }
+
+    /// The session that a volume is pulled in.
+    pub(super) fn volume_session(
+        &self,
+        options: &driver::Options,
+        progress: Arc<dyn Progress>,
+    ) -> driver::Result<Session> {
+        let mut context = self.clone();
+        let registry = &mut context.global.registry;
+        registry.authfile = options.authfile.clone().or(registry.authfile.take());
+        registry.tls_verify = options.tls_verify.or(registry.tls_verify);
+        let session = context.session().map_err(|error| driver::Error::Failed(one_line(&error)))?;
+        Ok(Session { progress, ..session })
+    }
+
+    /// The user's wish to stop.
+    pub(super) fn interrupt(&self) -> Interrupt {
+        self.interrupt.clone()
     }
 
     /// The engine the user chose, or the one that is there.

@@ -8,8 +8,8 @@ use super::{FAILURE, INTERRUPTED};
 use crate::cause::one_line;
 use crate::ui::{SENTENCE, Ui, shortened};
 use crate::{
-    checkout, config, deliver, digest, engine, model, mount, packaging, process, pull, reference, registry, rewrite,
-    store, template,
+    checkout, config, deliver, digest, driver, engine, model, mount, packaging, process, pull, reference, registry,
+    rewrite, store, template,
 };
 
 /// The result of a command.
@@ -93,6 +93,9 @@ pub enum Error {
     /// A delivery.
     #[error(transparent)]
     Deliver(#[from] deliver::Error),
+    /// The volume driver.
+    #[error(transparent)]
+    Driver(#[from] driver::Error),
     /// What a model is.
     #[error(transparent)]
     Model(#[from] model::Error),

@@ -20,6 +20,7 @@ mod prepare;
 mod pull;
 mod rm;
 mod run;
+mod serve;
 mod shim;
 mod stop;
 mod volume;
@@ -66,6 +67,7 @@ enum Command {
     Cp(cp::CpArgs),
     Volume(volume::VolumeArgs),
     Engines(engines::EnginesArgs),
+    Serve(serve::ServeArgs),
     #[command(hide = true)]
     Compose(compose::ComposeArgs),
     #[command(hide = true)]
@@ -115,6 +117,7 @@ async fn run(context: &Context, command: Command) -> Result<()> {
         Command::Cp(args) => cp::run(context, args).await,
         Command::Volume(args) => volume::run(context, args).await,
         Command::Engines(args) => engines::run(context, &args).await,
+        Command::Serve(args) => serve::run(context, &args).await,
         Command::Compose(args) => compose::run(context, args).await,
         Command::Completions(args) => docs::completions(context, &args),
         Command::Man(args) => docs::man(context, &args),

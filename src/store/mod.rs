@@ -11,6 +11,8 @@
 //! snapshots/<alg>-<hex>/        the files of the manifest <alg>:<hex>, or of a part, under their names, mode 0444
 //! snapshots/<alg>-<hex>.json    their listing; the snapshot exists if the directory and the listing do
 //! leases/<process>-<n>.json     digests that a living process needs; locked for as long as it does
+//! volumes/<name>.json           what the volume driver knows of a volume
+//! volumes/<name>/               where it shows the volume's snapshot
 //! lock                          the store's lock
 //! ```
 //!
@@ -77,6 +79,7 @@ mod staging;
 #[cfg(test)]
 #[allow(clippy::single_range_in_vec_init, reason = "a list of one range is what is meant")]
 mod tests;
+mod volume;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of `src/` with its level; a module may use its own and lower levels, and what [`SIDEWAYS`] adds.
-const LEVELS: [(&str, u8); 23] = [
+const LEVELS: [(&str, u8); 24] = [
     ("digest", 0),
     ("gguf", 0),
     ("listing", 0),
@@ -25,18 +25,20 @@ const LEVELS: [(&str, u8); 23] = [
     ("pull", 2),
     ("checkout", 2),
     ("deliver", 2),
+    ("driver", 2),
     ("model", 2),
     ("cmd", 3),
     ("ui", 3),
 ];
 
 /// What modules of one level may use of each other.
-const SIDEWAYS: [(&str, &[&str]); 7] = [
+const SIDEWAYS: [(&str, &[&str]); 8] = [
     ("engine", &["process"]),
     ("registry", &["process"]),
     ("pull", &[]),
     ("checkout", &["pull"]),
     ("deliver", &["checkout", "pull"]),
+    ("driver", &["checkout", "pull"]),
     ("model", &["pull"]),
     ("cmd", &["ui"]),
 ];

@@ -18,5 +18,6 @@ mod packagings;
 mod parts;
 mod prefix;
 mod pull;
+mod serve;
 mod unpacking;
 mod untrusted;

@@ -74,7 +74,7 @@ fn version(ui: &Ui, format: Option<&str>) -> Result<()> {
 fn artifact(ui: &Ui, rest: &[String]) -> Result<()> {
     let line = std::iter::once("podman artifact").chain(rest.iter().map(String::as_str));
     let mut definition = Cli::command().name("podman artifact").bin_name("podman artifact");
-    for other in ["run", "create", "mount", "path", "cp", "volume", "engines"] {
+    for other in ["run", "create", "mount", "path", "cp", "volume", "engines", "serve"] {
         definition = definition.mut_subcommand(other, |command| command.hide(true));
     }
     let parsed = definition.try_get_matches_from(line).and_then(|matches| Cli::from_arg_matches(&matches));

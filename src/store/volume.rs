@@ -1,0 +1,80 @@
+//! What the volume driver keeps beside the artifacts: a record of each volume, and the place where it is shown.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::error::{At, Error, Result};
+use super::{Store, durable};
+
+impl Store {
+    /// Keeps a volume's record, durably; one of this name is replaced in one step.
+    pub fn save_volume(&self, name: &str, record: &impl Serialize) -> Result<()> {
+        self.check_writable()?;
+        durable::create_dir(&self.volumes())?;
+        let path = self.volume_record(name);
+        let json = serde_json::to_vec(record).map_err(|source| Error::Damaged { path: path.clone(), source })?;
+        durable::replace(&path, &self.volumes().join(format!(".{name}.json")), &json)
+    }
+
+    /// All records that can be read, with the volumes' names.
+    pub fn volume_records<T: DeserializeOwned>(&self) -> Result<Vec<(String, T)>> {
+        let directory = self.volumes();
+        if !directory.exists() {
+            return Ok(Vec::new());
+        }
+        let mut records = Vec::new();
+        for entry in fs::read_dir(&directory).at(&directory)? {
+            let file = entry.at(&directory)?.file_name();
+            let name = file.to_str().and_then(|file| file.strip_suffix(".json")).filter(|name| !name.starts_with('.'));
+            let Some(name) = name else { continue };
+            let bytes = durable::read_if_present(&self.volume_record(name))?;
+            match bytes.map(|bytes| serde_json::from_slice(&bytes)) {
+                Some(Ok(record)) => records.push((name.to_owned(), record)),
+                Some(Err(error)) => tracing::warn!(volume = name, %error, "its record cannot be read"),
+                None => {}
+            }
+        }
+        Ok(records)
+    }
+
+    /// Forgets a volume's record; one that is not there is forgotten.
+    pub fn remove_volume(&self, name: &str) -> Result<()> {
+        durable::remove_file(&self.volume_record(name))?;
+        durable::sync_dir(&self.volumes())
+    }
+
+    /// The directory where a volume is shown, made if need be.
+    pub fn volume_place(&self, name: &str) -> Result<PathBuf> {
+        durable::create_dir(&self.volumes())?;
+        let path = self.volumes().join(name);
+        durable::create_dir(&path).map(|()| path)
+    }
+
+    /// The names of all directories where volumes are or were shown.
+    pub fn volume_places(&self) -> Result<Vec<String>> {
+        let directory = self.volumes();
+        let entries = fs::read_dir(&directory).at(&directory)?.filter_map(std::result::Result::ok);
+        let is_directory = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+        Ok(entries.filter(is_directory).filter_map(|entry| entry.file_name().into_string().ok()).collect())
+    }
+
+    /// Removes the directory where a volume was shown, if nothing is in it.
+    pub fn remove_volume_place(&self, name: &str) -> Result<()> {
+        let path = self.volumes().join(name);
+        match fs::remove_dir(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            removed => removed.at(&path),
+        }
+    }
+
+    fn volumes(&self) -> PathBuf {
+        self.root().join("volumes")
+    }
+
+    fn volume_record(&self, name: &str) -> PathBuf {
+        self.volumes().join(format!("{name}.json"))
+    }
+}
