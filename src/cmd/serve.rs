@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// authfile=FILE, tls-verify=BOOL. Creating one begins to pull in the background; starting a container waits for the
 /// end of it, and where that takes too long fails with how far it is, so that the next try goes on.
 ///
-/// What containers see is a read-only mount, whatever they are told; without the right to mount it is a copy.
+/// What containers see is a read-only overlay, whatever they are told; without the right to mount one it is a copy.
 #[derive(Args, Debug)]
 pub struct ServeArgs {
     /// Socket to answer on, where systemd has not opened one

@@ -1,9 +1,9 @@
 //! A volume driver for Docker and Podman (VolumeDriver v1): volumes that show artifacts.
 //!
 //! A volume's record is on disk before its creation is answered; the pull follows in the background and goes on after a
-//! restart. A tag is resolved once, so that all containers of a volume see the same. What is shown is a read-only bind
-//! mount of the snapshot, which stays from the first mount until the volume is removed: engines call Mount and Unmount
-//! in no order to rely on. Removing a volume forgets it and leaves the bytes to the store's next sweep.
+//! restart. A tag is resolved once, so that all containers of a volume see the same. What is shown is a read-only view
+//! of the snapshot, which stays from the first mount until the volume is removed: engines call Mount and Unmount in no
+//! order to rely on. Removing a volume forgets it and leaves the bytes to the store's next sweep.
 
 mod error;
 mod http;
@@ -36,7 +36,7 @@ const PULLS: usize = 4;
 const CLOSING: Duration = Duration::from_secs(1);
 
 /// No volume's name.
-const STAGE: &str = ".stage";
+const EMPTY: &str = ".empty";
 
 /// Makes the session that a volume is pulled in.
 pub type Sessions = Box<dyn Fn(&Options, Arc<dyn Progress>) -> Result<Session> + Send + Sync>;
@@ -51,8 +51,8 @@ struct Inner {
     interrupt: Interrupt,
     pulls: Semaphore,
     volumes: Mutex<BTreeMap<String, Arc<Volume>>>,
-    /// Where a view is made ready.
-    stage: Mutex<PathBuf>,
+    /// A directory that stays empty.
+    empty: PathBuf,
 }
 
 /// What is told of a volume.
@@ -74,8 +74,8 @@ impl Driver {
         let records = store.volume_records::<Record>()?;
         let volumes = records.into_iter().map(|(name, record)| (name.clone(), Arc::new(Volume::new(&name, record))));
         let (volumes, pulls) = (Mutex::new(volumes.collect()), Semaphore::new(PULLS));
-        let stage = Mutex::new(store.volume_place(STAGE)?);
-        let driver = Self(Arc::new(Inner { store, sessions, interrupt, pulls, volumes, stage }));
+        let empty = store.volume_place(EMPTY)?;
+        let driver = Self(Arc::new(Inner { store, sessions, interrupt, pulls, volumes, empty }));
         driver.sweep()?;
         driver.all().iter().for_each(|volume| driver.start(volume));
         Ok(driver)
@@ -84,7 +84,7 @@ impl Driver {
     /// Takes away what is shown of volumes that were forgotten when this process, or an earlier one, was killed.
     fn sweep(&self) -> Result<()> {
         for name in self.0.store.volume_places()? {
-            if name != STAGE && self.find(&name).is_err() {
+            if name != EMPTY && self.find(&name).is_err() {
                 self.take_down(&name)?;
             }
         }
@@ -174,8 +174,7 @@ impl Driver {
                 return Err(Error::Unknown(name));
             }
             let place = driver.0.store.volume_place(&name)?;
-            let stage = lock(&driver.0.stage);
-            pull::show(&volume, &snapshot, &place, &stage).map(|()| place)
+            pull::show(&volume, &snapshot, &place, &driver.0.empty).map(|()| place)
         });
         shown.await.unwrap_or_else(|_| Err(Error::Stopping))
     }

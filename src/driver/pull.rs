@@ -118,11 +118,11 @@ pub(super) fn pinned(record: &Record) -> Result<Option<Reference>> {
     Ok(record.digest.as_ref().map(|digest| reference.at_digest(digest)))
 }
 
-/// Shows a snapshot at `place`: by a mount, or where this process must not mount by a copy.
-pub(super) fn show(volume: &Volume, snapshot: &Snapshot, place: &Path, stage: &Path) -> Result<()> {
-    match view::show(&snapshot.path, place, stage) {
-        Err(Error::Mount { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => {
-            tracing::info!(volume = volume.name, "copied, as this user may not mount");
+/// Shows a snapshot at `place`: by a view, or where this process, or this kernel, cannot make one by a copy.
+pub(super) fn show(volume: &Volume, snapshot: &Snapshot, place: &Path, empty: &Path) -> Result<()> {
+    match view::show(&snapshot.path, place, empty) {
+        Err(error @ Error::Mount { .. }) => {
+            tracing::info!(volume = volume.name, error = one_line(&error), "copied, as it cannot be mounted");
             Ok(snapshot.copy_to(place, &owner(&volume.name))?)
         }
         shown => shown,

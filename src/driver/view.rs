@@ -1,72 +1,83 @@
-//! Read-only views of snapshots: bind mounts that no container can write through, however the engine mounts them.
+//! Views of snapshots that no container can write to, however the engine mounts them.
+//!
+//! A bind mount that is read-only is not enough: Podman's runtimes mount it again, and writable where they were told
+//! nothing else. An overlay without an upper layer is read-only itself; it shares the files' pages with all others.
 
+use std::ffi::CString;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags};
 
 use super::{Error, Result};
 
-/// A view that nobody can write to, nor run with other rights.
-const FLAGS: MountFlags = MountFlags::BIND.union(MountFlags::RDONLY).union(MountFlags::NODEV).union(MountFlags::NOSUID);
+const OVERLAY: &str = "overlay";
 
-/// Shows `snapshot` at `place`, read-only; `stage` is a directory for a mount in between, of which there is one at a time.
+/// Shows `snapshot` at `place`; `empty` is a directory with nothing in it, the second layer that an overlay must have.
 ///
-/// What is shown there already is left as it is; a view of what is gone, or a writable one, is made anew. A bind becomes
-/// read-only by a second call only, which an engine in another mount namespace does not hear of: so what is bound at
-/// `place` is the one on `stage`, which is read-only by then.
-pub fn show(snapshot: &Path, place: &Path, stage: &Path) -> Result<()> {
+/// What is shown there already is left as it is; a view of what is gone is made anew.
+pub fn show(snapshot: &Path, place: &Path, empty: &Path) -> Result<()> {
     if is_shown(snapshot, place) {
         return Ok(());
     }
     hide(place)?;
-    hide(stage)?;
-    let mounted = rustix::mount::mount_bind(snapshot, stage)
-        .and_then(|()| rustix::mount::mount_remount(stage, FLAGS, c""))
-        .and_then(|()| rustix::mount::mount_bind(stage, place));
-    let unstaged = hide(stage);
-    mounted.map_err(|source| Error::Mount { path: place.to_owned(), source: source.into() })?;
-    unstaged
+    let flags = MountFlags::RDONLY | MountFlags::NODEV | MountFlags::NOSUID;
+    let layers = [b"lowerdir=", escaped(snapshot).as_slice(), b":", &escaped(empty)].concat();
+    let mounted = CString::new(layers)
+        .map_err(|_| Errno::INVAL)
+        .and_then(|layers| rustix::mount::mount(OVERLAY, place, OVERLAY, flags, layers.as_c_str()));
+    mounted.map_err(|source| Error::Mount { path: place.to_owned(), source: source.into() })
 }
 
 /// Takes away whatever is shown at `place`; containers that have it keep it.
 pub fn hide(place: &Path) -> Result<()> {
-    while is_mount_point(place) {
+    while kind_of_mount(place).is_some() {
         let unmounted = rustix::mount::unmount(place, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
         unmounted.map_err(|source| Error::Mount { path: place.to_owned(), source: source.into() })?;
     }
     Ok(())
 }
 
-/// Whether the snapshot that is there now is what is seen at `place`, and nobody can write there.
+/// Whether the snapshot that is there now is what is seen at `place`: an overlay gives directories the inode number of
+/// the lower one.
 pub fn is_shown(snapshot: &Path, place: &Path) -> bool {
-    let identity = |path: &Path| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()));
-    let is_same = matches!((identity(snapshot), identity(place)), (Ok(one), Ok(other)) if one == other);
-    is_same && is_mount_point(place) && is_read_only(place)
+    let inode = |path: &Path| fs::metadata(path).map(|metadata| metadata.ino());
+    let is_same = matches!((inode(snapshot), inode(place)), (Ok(one), Ok(other)) if one == other);
+    is_same && kind_of_mount(place).as_deref() == Some(OVERLAY)
 }
 
-/// A bind mount on the same filesystem has its parent's device, so the kernel's list is asked.
-fn is_mount_point(place: &Path) -> bool {
+/// The layers are a list with colons, and one of the options between commas.
+fn escaped(path: &Path) -> Vec<u8> {
+    let bytes = path.as_os_str().as_bytes().iter();
+    bytes.flat_map(|byte| if b"\\:,".contains(byte) { vec![b'\\', *byte] } else { vec![*byte] }).collect()
+}
+
+/// The filesystem that was mounted at `place` last.
+fn kind_of_mount(place: &Path) -> Option<String> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    mounts.lines().filter_map(mount_point).any(|point| Path::new(&point) == place)
+    let mut latest_first = mounts.lines().rev().filter_map(mount);
+    latest_first.find(|(point, _)| Path::new(point) == place).map(|(_, kind)| kind)
 }
 
-/// The fifth field of a line of mountinfo, with its octal escapes (proc_pid_mountinfo(5)).
-fn mount_point(line: &str) -> Option<String> {
-    let field = line.split(' ').nth(4)?;
+/// Mount point and filesystem of a line of mountinfo (proc_pid_mountinfo(5)).
+fn mount(line: &str) -> Option<(String, String)> {
+    let (mount, filesystem) = line.split_once(" - ")?;
+    Some((unescaped(mount.split(' ').nth(4)?)?, filesystem.split(' ').next()?.to_owned()))
+}
+
+/// Without the octal escapes of the kernel's lists.
+fn unescaped(field: &str) -> Option<String> {
     let mut parts = field.split('\\');
-    let mut point = parts.next()?.to_owned();
+    let mut text = parts.next()?.to_owned();
     for part in parts {
         let (code, rest) = part.split_at_checked(3)?;
-        point.push(char::from(u8::from_str_radix(code, 8).ok()?));
-        point.push_str(rest);
+        text.push(char::from(u8::from_str_radix(code, 8).ok()?));
+        text.push_str(rest);
     }
-    Some(point)
-}
-
-fn is_read_only(place: &Path) -> bool {
-    rustix::fs::statvfs(place).is_ok_and(|status| status.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
+    Some(text)
 }
 
 #[cfg(test)]
@@ -74,9 +85,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mount_points_are_read_from_the_kernels_list() {
+    fn mounts_are_read_from_the_kernels_list() {
         let line = "36 35 98:0 /mnt1 /mnt\\040two/\\134x rw,noatime master:1 - ext3 /dev/root rw,errors=continue";
-        assert_eq!(mount_point(line).as_deref(), Some("/mnt two/\\x"));
-        assert_eq!(mount_point("36 35 98:0 /"), None);
+        assert_eq!(mount(line), Some((String::from("/mnt two/\\x"), String::from("ext3"))));
+        assert_eq!(mount("36 35 98:0 /"), None);
+    }
+
+    #[test]
+    fn layers_may_have_any_path() {
+        assert_eq!(escaped(Path::new("/a:b,c\\d")), b"/a\\:b\\,c\\\\d");
     }
 }

@@ -10,6 +10,7 @@ mod compose;
 mod consumers;
 mod disk;
 mod doors;
+mod driver;
 #[path = "../it/common/registry/mod.rs"]
 mod faulty_registry;
 mod fixtures;
