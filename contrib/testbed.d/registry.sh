@@ -21,9 +21,19 @@ start_registries() {
         start_registry "$name" docker nsenter --target "$(pid_of "$STATE/net.pid")" --net --
     done
     for name in "${REGISTRIES[@]}"; do
-        wait_for 15 port_answers "$(port_of "$name")" || die "no registry, see $STATE/registries/*.log"
-        wait_for 15 in_docker_net bash -c "</dev/tcp/127.0.0.1/$(port_of "$name")" || die "no registry for the Dockers"
+        wait_for 15 registry_answers "$name" || die "no registry $name, see $STATE/registries/$name-host.log"
+        wait_for 15 registry_answers "$name" in_docker_net ||
+            die "no registry $name for the Dockers, see $STATE/registries/$name-docker.log"
     done
+}
+
+# registry_answers NAME [PREFIX]: as that one does, and no other on its port.
+registry_answers() {
+    local name=$1 scheme=http status=200
+    shift
+    [ "$name" != tls ] || scheme=https
+    [ "$name" != auth ] || status=401
+    [ "$("$@" curl -sk -o /dev/null -w '%{http_code}' "$scheme://127.0.0.1:$(port_of "$name")/v2/")" = "$status" ]
 }
 
 # start_registry NAME PLACE [PREFIX...]
@@ -43,12 +53,14 @@ choose_ports() {
     for name in "${REGISTRIES[@]}"; do
         [ ! -s "$STATE/registries/$name.port" ] || continue
         port=$((20000 + RANDOM % 10000))
-        while port_answers "$port"; do
+        while port_answers "$port" || is_chosen "$port"; do
             port=$((port + 1))
         done
         echo "$port" >"$STATE/registries/$name.port"
     done
 }
+
+is_chosen() { cat "$STATE"/registries/*.port 2>/dev/null | grep -qx "$1"; }
 
 # For programs that cannot be told --tls-verify=false: CONTAINERS_REGISTRIES_CONF=/run/artishim-testbed/registries.conf
 write_registries_conf() {

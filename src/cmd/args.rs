@@ -28,6 +28,9 @@ pub struct GlobalArgs {
     /// Log more on stderr: error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", global = true)]
     pub log_level: Option<String>,
+    /// Write the log as text, or as a JSON object per line
+    #[arg(long, value_name = "FORMAT", global = true, default_value = "text", hide_short_help = true)]
+    pub log_format: LogFormat,
     /// Docker context to use
     ///
     /// As docker's own `--context`; without it DOCKER_HOST, DOCKER_CONTEXT and the current context count, in this order.
@@ -47,6 +50,16 @@ pub struct GlobalArgs {
     /// Options for registries
     #[command(flatten)]
     pub registry: RegistryArgs,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
 }
 
 /// How registries are spoken to.

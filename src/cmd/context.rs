@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
-use super::args::GlobalArgs;
+use super::args::{GlobalArgs, LogFormat};
 use super::door::Globals;
 use super::{Error, Result, stop};
 use crate::cause::one_line;
@@ -44,7 +44,7 @@ impl Context {
     pub(super) fn new(global: GlobalArgs, ui: Ui) -> Result<Self> {
         let environment = Environment::from_process().with_config_files()?;
         let level = global.log_level.clone().or_else(|| environment.text(config::LOG_LEVEL));
-        log(level.as_deref().unwrap_or("error"), &ui)?;
+        log(level.as_deref().unwrap_or("error"), global.log_format, &ui)?;
         let (interrupter, interrupt) = Interrupter::new();
         let endpoint = DockerEndpointFlags { context: global.context.clone(), ..DockerEndpointFlags::default() };
         Ok(Self { global, environment, ui, endpoint, interrupter: Arc::new(interrupter), interrupt })
@@ -209,13 +209,16 @@ fn parse_credentials(text: &str) -> Result<(String, String)> {
 }
 
 /// Sends the log to stderr; `level` may name modules too, as for `RUST_LOG`.
-fn log(level: &str, ui: &Ui) -> Result<()> {
+fn log(level: &str, format: LogFormat, ui: &Ui) -> Result<()> {
     let filter = EnvFilter::try_new(level).map_err(|error| Error::usage(format!("--log-level {level}: {error}")))?;
     // It logs the error that it returns, which we show.
     let filter = filter.add_directive("rustls_platform_verifier=off".parse().expect("it is a directive"));
     let ui = ui.clone();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(move || ui.log());
     // A second initialisation, as in a test, keeps the first.
-    let _ = log.without_time().try_init();
+    let _ = match format {
+        LogFormat::Text => log.without_time().try_init(),
+        LogFormat::Json => log.json().try_init(),
+    };
     Ok(())
 }

@@ -121,6 +121,11 @@ impl Error {
         Self::Io { path: path.display().to_string(), source }
     }
 
+    /// An address that cannot be listened on.
+    pub fn address(address: std::net::SocketAddr, source: std::io::Error) -> Self {
+        Self::Io { path: address.to_string(), source }
+    }
+
     /// What should not happen.
     pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(source.into())

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use tokio::net::TcpListener;
 
 use super::{Context, Error, Result};
 use crate::driver::{self, Driver, Settings};
@@ -32,9 +34,15 @@ pub struct ServeArgs {
     /// ~/.local/lib/docker/plugins/artishim.spec, as unix://PATH.
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
+    /// Directory below which volumes are shown, where the engine sees it under the same path; default: in the store
+    #[arg(long, value_name = "DIR")]
+    pub mounts: Option<PathBuf>,
     /// How many seconds a container's start may wait for a pull; Docker gives up after 120, and Podman after 5
     #[arg(long, value_name = "SECONDS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub mount_timeout: u64,
+    /// Tell Prometheus of pulls, bytes, mounts and the store at http://ADDRESS/metrics
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics: Option<SocketAddr>,
 }
 
 pub(super) async fn run(context: &Context, args: &ServeArgs) -> Result<()> {
@@ -49,8 +57,15 @@ pub(super) async fn run(context: &Context, args: &ServeArgs) -> Result<()> {
     let listener = tokio::net::UnixListener::from_std(listener).map_err(socket)?;
     let sessions = context.clone();
     let sessions = Box::new(move |options: &driver::Options, progress| sessions.volume_session(options, progress));
-    let driver = Driver::open(context.store()?, sessions, context.interrupt())?;
+    let store = context.store()?;
+    let mounts = args.mounts.clone().unwrap_or_else(|| store.volumes());
+    let mounts = std::path::absolute(&mounts).map_err(|error| Error::io(&mounts, error))?;
+    let driver = Driver::open(store, mounts, sessions, context.interrupt())?;
     let settings = Settings { mount_timeout: Duration::from_secs(args.mount_timeout) };
+    if let Some(address) = args.metrics {
+        let metrics = TcpListener::bind(address).await.map_err(|source| Error::address(address, source))?;
+        tokio::spawn(driver::serve_metrics(driver.clone(), metrics));
+    }
     context.ui.status(&format!("Serving volumes on {}", path.display()));
     let (interrupt, stop) = (context.interrupt(), context.interrupt());
     let served = driver::serve(driver.clone(), settings, listener, async move { stop.heard().await });

@@ -64,6 +64,15 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The directory where a volume is shown.
+    #[error("{path}")]
+    Place {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// A request that is no JSON of the protocol.
     #[error("the request is not understood")]
     Request(#[source] serde_json::Error),

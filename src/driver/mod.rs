@@ -7,7 +7,9 @@
 
 mod error;
 mod http;
+mod metrics;
 mod options;
+mod places;
 mod pull;
 mod tally;
 mod view;
@@ -22,7 +24,10 @@ use tokio::sync::Semaphore;
 
 pub use self::error::{Error, Result};
 pub use self::http::{Settings, serve};
+use self::metrics::Metrics;
+pub use self::metrics::serve_metrics;
 pub use self::options::Options;
+use self::places::Places;
 use self::volume::{Record, State, Volume, lock};
 use crate::progress::Progress;
 use crate::pull::{Interrupt, Policy, Session};
@@ -34,9 +39,6 @@ const PULLS: usize = 4;
 
 /// How long pulls may take to stop.
 const CLOSING: Duration = Duration::from_secs(1);
-
-/// No volume's name.
-const EMPTY: &str = ".empty";
 
 /// Makes the session that a volume is pulled in.
 pub type Sessions = Box<dyn Fn(&Options, Arc<dyn Progress>) -> Result<Session> + Send + Sync>;
@@ -51,8 +53,8 @@ struct Inner {
     interrupt: Interrupt,
     pulls: Semaphore,
     volumes: Mutex<BTreeMap<String, Arc<Volume>>>,
-    /// A directory that stays empty.
-    empty: PathBuf,
+    metrics: Metrics,
+    places: Places,
 }
 
 /// What is told of a volume.
@@ -69,13 +71,14 @@ pub struct Description {
 }
 
 impl Driver {
-    /// The volumes of a store; pulls that were under way go on.
-    pub fn open(store: Store, sessions: Sessions, interrupt: Interrupt) -> Result<Self> {
+    /// The volumes of a store, shown below `directory`; pulls that were under way go on.
+    pub fn open(store: Store, directory: PathBuf, sessions: Sessions, interrupt: Interrupt) -> Result<Self> {
+        let places = Places::open(directory, &store.volumes())?;
         let records = store.volume_records::<Record>()?;
         let volumes = records.into_iter().map(|(name, record)| (name.clone(), Arc::new(Volume::new(&name, record))));
         let (volumes, pulls) = (Mutex::new(volumes.collect()), Semaphore::new(PULLS));
-        let empty = store.volume_place(EMPTY)?;
-        let driver = Self(Arc::new(Inner { store, sessions, interrupt, pulls, volumes, empty }));
+        let driver =
+            Self(Arc::new(Inner { store, sessions, interrupt, pulls, volumes, places, metrics: Metrics::default() }));
         driver.sweep()?;
         driver.all().iter().for_each(|volume| driver.start(volume));
         Ok(driver)
@@ -83,8 +86,8 @@ impl Driver {
 
     /// Takes away what is shown of volumes that were forgotten when this process, or an earlier one, was killed.
     fn sweep(&self) -> Result<()> {
-        for name in self.0.store.volume_places()? {
-            if name != EMPTY && self.find(&name).is_err() {
+        for name in self.0.places.names()? {
+            if self.find(&name).is_err() {
                 self.take_down(&name)?;
             }
         }
@@ -92,10 +95,10 @@ impl Driver {
     }
 
     fn take_down(&self, name: &str) -> Result<()> {
-        let place = self.0.store.volume_place(name)?;
+        let place = self.0.places.of(name);
         view::hide(&place)?;
         remove_copy(&place, &pull::owner(name))?;
-        Ok(self.0.store.remove_volume_place(name)?)
+        self.0.places.remove(name)
     }
 
     /// Waits, not long, until the pulls under way have heard of the wish to stop and noted how far they are.
@@ -142,6 +145,12 @@ impl Driver {
 
     /// Shows a volume, once its artifact is here; waits for that at most so long.
     pub async fn mount(&self, name: &str, patience: Duration) -> Result<PathBuf> {
+        let mounted = self.wait_and_show(name, patience).await;
+        self.0.metrics.mounted(mounted.is_ok());
+        mounted
+    }
+
+    async fn wait_and_show(&self, name: &str, patience: Duration) -> Result<PathBuf> {
         let volume = self.find(name)?;
         let is_here = matches!(&*volume.state.borrow(), State::Ready(snapshot) if snapshot.path.is_dir());
         if !is_here {
@@ -173,8 +182,8 @@ impl Driver {
             if *is_removed {
                 return Err(Error::Unknown(name));
             }
-            let place = driver.0.store.volume_place(&name)?;
-            pull::show(&volume, &snapshot, &place, &driver.0.empty).map(|()| place)
+            let place = driver.0.places.make(&name)?;
+            pull::show(&volume, &snapshot, &place, &driver.0.places.empty).map(|()| place)
         });
         shown.await.unwrap_or_else(|_| Err(Error::Stopping))
     }
@@ -216,7 +225,7 @@ impl Driver {
 
     fn describe(&self, volume: &Volume) -> Description {
         let (record, state, (bytes, total)) = (volume.record(), volume.state.borrow().clone(), volume.tally.bytes());
-        let place = self.0.store.root().join("volumes").join(&volume.name);
+        let place = self.0.places.of(&volume.name);
         let is_shown = matches!(&state, State::Ready(snapshot) if pull::is_shown(snapshot, &place));
         let error = if let State::Failed(reason) = &state { Some(reason.as_str()) } else { None };
         let moved = record.latest.as_ref().filter(|latest| record.digest.as_ref() != Some(latest));

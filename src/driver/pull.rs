@@ -27,6 +27,7 @@ impl Driver {
                     Err(error) => State::Failed(one_line(&error)),
                 };
                 tracing::info!(volume = pulled.name, state = state.word(), "pulled");
+                driver.0.metrics.pulled(matches!(state, State::Ready(_)), pulled.tally.take_arrived());
                 pulled.state.send_replace(state);
             });
             task.abort_handle()

@@ -15,6 +15,8 @@ pub(super) struct Tally(Mutex<Counts>);
 struct Counts {
     total: u64,
     done: u64,
+    /// What came since somebody asked for it last, also what was of no use.
+    arrived: u64,
     blobs: HashMap<Digest, (u64, u64)>,
 }
 
@@ -26,6 +28,11 @@ impl Tally {
         (counts.done.saturating_add(coming).min(counts.total), counts.total)
     }
 
+    /// The bytes that came since this was asked last.
+    pub(super) fn take_arrived(&self) -> u64 {
+        std::mem::take(&mut self.lock().arrived)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -33,7 +40,8 @@ impl Tally {
 
 impl Progress for Tally {
     fn planned(&self, _: usize, bytes: u64) {
-        *self.lock() = Counts { total: bytes, ..Counts::default() };
+        let mut counts = self.lock();
+        *counts = Counts { total: bytes, arrived: counts.arrived, ..Counts::default() };
     }
 
     fn connections(&self, _: usize) {}
@@ -43,7 +51,9 @@ impl Progress for Tally {
     }
 
     fn advanced(&self, blob: &Digest, bytes: u64) {
-        if let Some((there, size)) = self.lock().blobs.get_mut(blob) {
+        let mut counts = self.lock();
+        counts.arrived = counts.arrived.saturating_add(bytes);
+        if let Some((there, size)) = counts.blobs.get_mut(blob) {
             *there = there.saturating_add(bytes).min(*size);
         }
     }
@@ -85,5 +95,6 @@ mod tests {
         tally.finished(&a.digest);
         tally.started(&b, "b", 0);
         assert_eq!(tally.bytes(), (107, 157));
+        assert_eq!((tally.take_arrived(), tally.take_arrived()), (30, 0));
     }
 }

@@ -152,6 +152,16 @@ impl Store {
         }
     }
 
+    /// The bytes of all blobs, also of those that the next sweep takes.
+    pub fn blob_bytes(&self) -> Result<u64> {
+        let mut bytes = 0;
+        for algorithm in fs::read_dir(self.root().join("blobs")).at(self.root())?.filter_map(io::Result::ok) {
+            let blobs = fs::read_dir(algorithm.path()).at(&algorithm.path())?.filter_map(io::Result::ok);
+            bytes += blobs.filter_map(|blob| blob.metadata().ok()).map(|metadata| metadata.len()).sum::<u64>();
+        }
+        Ok(bytes)
+    }
+
     /// Opens a blob for reading; its size is checked, its bytes were when it came.
     pub fn open_blob(&self, blob: &Descriptor) -> Result<File> {
         let (file, size) = self.open_digest(&blob.digest)?;

@@ -1,4 +1,4 @@
-//! What the volume driver keeps beside the artifacts: a record of each volume, and the place where it is shown.
+//! What the volume driver keeps beside the artifacts: a record of each volume.
 
 use std::fs;
 use std::path::PathBuf;
@@ -46,31 +46,8 @@ impl Store {
         durable::sync_dir(&self.volumes())
     }
 
-    /// The directory where a volume is shown, made if need be.
-    pub fn volume_place(&self, name: &str) -> Result<PathBuf> {
-        durable::create_dir(&self.volumes())?;
-        let path = self.volumes().join(name);
-        durable::create_dir(&path).map(|()| path)
-    }
-
-    /// The names of all directories where volumes are or were shown.
-    pub fn volume_places(&self) -> Result<Vec<String>> {
-        let directory = self.volumes();
-        let entries = fs::read_dir(&directory).at(&directory)?.filter_map(std::result::Result::ok);
-        let is_directory = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
-        Ok(entries.filter(is_directory).filter_map(|entry| entry.file_name().into_string().ok()).collect())
-    }
-
-    /// Removes the directory where a volume was shown, if nothing is in it.
-    pub fn remove_volume_place(&self, name: &str) -> Result<()> {
-        let path = self.volumes().join(name);
-        match fs::remove_dir(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            removed => removed.at(&path),
-        }
-    }
-
-    fn volumes(&self) -> PathBuf {
+    /// The directory of the records, and of what is shown of volumes unless that is elsewhere.
+    pub fn volumes(&self) -> PathBuf {
         self.root().join("volumes")
     }
 

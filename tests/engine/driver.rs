@@ -190,6 +190,28 @@ fn docker_has_further_ways(engine: &Engine) {
     assert_eq!(driver.shown(), 0);
 }
 
+/// The plugin of `contrib/docker-plugin`, which Docker itself keeps running.
+fn managed_plugin_shows_artifacts(engine: &Engine) {
+    let _alone = own_daemons();
+    let (plugin, volume) = (name(engine, "plugin"), name(engine, "managed"));
+    let store = engine.store.path().join("plugin");
+    let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/docker-plugin/build");
+    let programs = [engine.program(), env!("CARGO_BIN_EXE_artishim").into()];
+    let directories = programs.map(|program| program.parent().unwrap().display().to_string()).join(":");
+    let mut command = std::process::Command::new(build);
+    command.env("PATH", format!("{directories}:/usr/bin:/bin")).args(["--enable", "--store"]).arg(&store).arg(&plugin);
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    outcome(command.spawn().unwrap()).success();
+    let reference = artifacts::modelpack(&registry(), &[("tiny.gguf", MODEL)]);
+    engine.own(&["volume", "create", "--driver", &plugin, "--opt", &format!("ref={reference}"), &volume]).success();
+    let mount = format!("{volume}:/m");
+    let ran = engine.own(&["run", "--rm", "--volume", &mount, IMAGE, "sh", "-c", "cat /m/tiny.gguf; echo >/m/new"]);
+    assert!(ran.stdout.as_bytes() == MODEL && ran.stderr.contains("Read-only"), "{ran:?}");
+    engine.own(&["volume", "rm", &volume]).success();
+    engine.own(&["plugin", "disable", &plugin]).success();
+    engine.own(&["plugin", "rm", &plugin]).success();
+}
+
 /// Sixteen at once, again and again, and nothing is left.
 fn many_cycles_leave_nothing(engine: &Engine) {
     let _alone = own_daemons();
@@ -254,5 +276,7 @@ driver! {
     slow_pull_on_podman5: slow_pull_is_told_and_goes_on("podman5"),
     further_ways_on_docker20: docker_has_further_ways("docker20"),
     further_ways_on_docker28: docker_has_further_ways("docker28"),
+    managed_plugin_on_docker20: managed_plugin_shows_artifacts("docker20"),
+    managed_plugin_on_docker28: managed_plugin_shows_artifacts("docker28"),
     cycles_on_docker28: many_cycles_leave_nothing("docker28"),
 }

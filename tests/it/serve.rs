@@ -315,3 +315,61 @@ fn second_driver_on_a_socket_is_refused() {
     let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&socket).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
 }
+
+#[test]
+fn socket_that_systemd_opened_is_served_and_stays() {
+    let mut driver = Driver { home: Home::new(), process: None };
+    let socket = driver.socket();
+    fs::create_dir_all(socket.parent().unwrap()).unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let plain = driver.home.command(&["serve"]);
+    let mut command = std::process::Command::new("/bin/sh");
+    command.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.args(["-c", "exec 3<&0 0</dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" serve"]);
+    command.arg(env!("CARGO_BIN_EXE_artishim")).stderr(std::process::Stdio::piped());
+    command.stdin(std::os::fd::OwnedFd::from(listener.try_clone().unwrap()));
+    driver.process = Some(command.spawn().unwrap());
+    assert_eq!(driver.names(), Vec::<String>::new());
+    let output = driver.signal(rustix::process::Signal::TERM);
+    assert!(output.status.success() && socket.exists(), "{output:?}");
+    fs::remove_file(socket).unwrap();
+}
+
+#[test]
+fn units_name_what_the_program_takes() {
+    let units = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/systemd");
+    let unit = |file: &str| fs::read_to_string(units.join(file)).unwrap();
+    let help = Home::new().artishim(&["serve", "--help"]).success();
+    assert!(unit("artishim.socket").contains("ListenStream=/run/docker/plugins/artishim.sock\n"));
+    assert!(help.contains("/run/docker/plugins/artishim.sock"), "{help}");
+    for file in ["artishim.service", "user/artishim.service"] {
+        assert!(
+            unit(file).lines().any(|line| line.starts_with("ExecStart=") && line.ends_with("/artishim serve")),
+            "{file}"
+        );
+    }
+}
+
+#[test]
+fn operators_are_told_in_metrics_and_in_a_log_of_json() {
+    let (mut driver, registry) = (Driver::new(), Registry::start());
+    let reference = modelpack(&registry, "m", &[("tiny.gguf", MODEL)]);
+    driver.signal(rustix::process::Signal::TERM);
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    driver.start(&["--metrics", &port.to_string(), "--log-format", "json", "--log-level", "info"]);
+    driver.create("v", &reference);
+    driver.mount("v");
+    let mut stream = std::net::TcpStream::connect(port).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut told = String::new();
+    stream.read_to_string(&mut told).unwrap();
+    let received = format!("artishim_received_bytes_total {}", MODEL.len());
+    for line in ["artishim_pulls_total{result=\"success\"} 1", "artishim_volumes 1", &received] {
+        assert!(told.lines().any(|told| told == line), "{line} in {told}");
+    }
+    driver.done("VolumeDriver.Remove", &json!({"Name": "v"}));
+    let output = driver.signal(rustix::process::Signal::TERM);
+    let log = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    assert!(lines.iter().any(|line| line["fields"]["volume"] == "v" && line["fields"]["state"] == "ready"), "{log}");
+}
