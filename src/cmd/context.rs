@@ -133,6 +133,7 @@ impl Context {
             settings: self.pull_settings(),
             platform: self.global.registry.platform.clone(),
             part: Part::default(),
+            names: true,
             interrupt: self.interrupt.clone(),
         })
     }
@@ -154,7 +155,7 @@ impl Context {
         registry.authfile = options.authfile.clone().or(registry.authfile.take());
         registry.tls_verify = options.tls_verify.or(registry.tls_verify);
         let session = context.session().map_err(|error| driver::Error::Failed(one_line(&error)))?;
-        Ok(Session { progress, ..session })
+        Ok(Session { progress, names: false, ..session })
     }
 
     /// The user's wish to stop.

@@ -2,7 +2,7 @@
 
 use super::Error;
 use crate::registry::Cause;
-use crate::{checkout, config, deliver, digest, engine, model, packaging, pull, registry, store};
+use crate::{checkout, config, deliver, digest, driver, engine, model, packaging, pull, registry, store};
 
 /// The way out of a full disk.
 const ROOM: &str = "free some space, or name a store on another filesystem with --store or ARTISHIM_STORE";
@@ -29,6 +29,7 @@ fn own_hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         Some(Error::Config(config::Error::Read { .. })) => {
             return Some(format!("make it readable, or name another one with {}", config::CONFIG));
         }
+        Some(Error::Driver(error)) => return driver_hint(error),
         Some(Error::Registry(error)) => return registry_hint(error),
         Some(Error::Store(error)) => return store_hint(error),
         Some(Error::Engine(error)) => return engine_hint(error),
@@ -69,6 +70,17 @@ fn pull_hint(error: &pull::Error) -> Option<String> {
         pull::Error::Store(error) => store_hint(error),
         pull::Error::Packaging(error) => packaging_hint(error),
         pull::Error::Artifact { source, .. } => packaging_hint(source),
+        _ => None,
+    }
+}
+
+fn driver_hint(error: &driver::Error) -> Option<String> {
+    match error {
+        driver::Error::Driven(_) => Some(String::from("stop the other one, or name another store with --store")),
+        driver::Error::Served(_) => Some(String::from("stop the other one, or name another socket with --socket")),
+        driver::Error::Socket { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            Some(String::from("become root, or name a socket of your own with --socket"))
+        }
         _ => None,
     }
 }

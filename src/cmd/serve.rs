@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -60,7 +60,7 @@ pub(super) async fn run(context: &Context, args: &ServeArgs) -> Result<()> {
     let store = context.store()?;
     let mounts = args.mounts.clone().unwrap_or_else(|| store.volumes());
     let mounts = std::path::absolute(&mounts).map_err(|error| Error::io(&mounts, error))?;
-    let driver = Driver::open(store, mounts, sessions, context.interrupt())?;
+    let driver = Driver::open(store, &mounts, sessions, context.interrupt())?;
     let settings = Settings { mount_timeout: Duration::from_secs(args.mount_timeout) };
     if let Some(address) = args.metrics {
         let metrics = TcpListener::bind(address).await.map_err(|source| Error::address(address, source))?;
@@ -83,12 +83,22 @@ pub(super) async fn run(context: &Context, args: &ServeArgs) -> Result<()> {
 }
 
 /// A socket of ours, which goes with us: engines wait long for one that nobody answers.
-struct Own(PathBuf);
+struct Own {
+    path: PathBuf,
+    inode: Option<u64>,
+}
 
 impl Drop for Own {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        // Who came after us may have put his in its place.
+        if inode(&self.path) == self.inode {
+            let _ = fs::remove_file(&self.path);
+        }
     }
+}
+
+fn inode(path: &Path) -> Option<u64> {
+    fs::metadata(path).ok().map(|metadata| metadata.ino())
 }
 
 fn open(path: &Path) -> Result<(UnixListener, Own), driver::Error> {
@@ -101,7 +111,7 @@ fn open(path: &Path) -> Result<(UnixListener, Own), driver::Error> {
         Err(_) => {}
     }
     let listener = UnixListener::bind(path).map_err(at)?;
-    let own = Own(path.to_owned());
+    let own = Own { path: path.to_owned(), inode: inode(path) };
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(at)?;
     Ok((listener, own))
 }

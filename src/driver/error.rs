@@ -88,6 +88,9 @@ pub enum Error {
     /// Somebody else is there.
     #[error("{0} is served already")]
     Served(PathBuf),
+    /// Another driver has the store's volumes.
+    #[error("the volumes of {0} are served by another process")]
+    Driven(PathBuf),
     /// The reference.
     #[error(transparent)]
     Reference(reference::ParseError),

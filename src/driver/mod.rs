@@ -15,10 +15,11 @@ mod tally;
 mod view;
 mod volume;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
@@ -29,10 +30,11 @@ pub use self::metrics::serve_metrics;
 pub use self::options::Options;
 use self::places::Places;
 use self::volume::{Record, State, Volume, lock};
+use crate::digest::Digest;
 use crate::progress::Progress;
 use crate::pull::{Interrupt, Policy, Session};
 use crate::reference::Reference;
-use crate::store::{Snapshot, Store, remove_copy};
+use crate::store::{Snapshot, Store};
 
 /// How many volumes are pulled at once; each uses several connections.
 const PULLS: usize = 4;
@@ -53,8 +55,14 @@ struct Inner {
     interrupt: Interrupt,
     pulls: Semaphore,
     volumes: Mutex<BTreeMap<String, Arc<Volume>>>,
+    /// Held by who creates or removes a volume.
+    changing: Mutex<()>,
+    /// Who pulls which artifact.
+    turns: Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
     metrics: Metrics,
     places: Places,
+    /// Keeps other drivers away.
+    _own: File,
 }
 
 /// What is told of a volume.
@@ -72,13 +80,24 @@ pub struct Description {
 
 impl Driver {
     /// The volumes of a store, shown below `directory`; pulls that were under way go on.
-    pub fn open(store: Store, directory: PathBuf, sessions: Sessions, interrupt: Interrupt) -> Result<Self> {
+    pub fn open(store: Store, directory: &Path, sessions: Sessions, interrupt: Interrupt) -> Result<Self> {
+        let own = store.own_volumes()?.ok_or_else(|| Error::Driven(store.root().to_owned()))?;
         let places = Places::open(directory, &store.volumes())?;
         let records = store.volume_records::<Record>()?;
         let volumes = records.into_iter().map(|(name, record)| (name.clone(), Arc::new(Volume::new(&name, record))));
         let (volumes, pulls) = (Mutex::new(volumes.collect()), Semaphore::new(PULLS));
-        let driver =
-            Self(Arc::new(Inner { store, sessions, interrupt, pulls, volumes, places, metrics: Metrics::default() }));
+        let driver = Self(Arc::new(Inner {
+            store,
+            sessions,
+            interrupt,
+            pulls,
+            volumes,
+            changing: Mutex::default(),
+            turns: Mutex::default(),
+            metrics: Metrics::default(),
+            places,
+            _own: own,
+        }));
         driver.sweep()?;
         driver.all().iter().for_each(|volume| driver.start(volume));
         Ok(driver)
@@ -87,8 +106,10 @@ impl Driver {
     /// Takes away what is shown of volumes that were forgotten when this process, or an earlier one, was killed.
     fn sweep(&self) -> Result<()> {
         for name in self.0.places.names()? {
-            if self.find(&name).is_err() {
-                self.take_down(&name)?;
+            if self.find(&name).is_err()
+                && let Err(error) = self.take_down(&name)
+            {
+                tracing::warn!(volume = name, error = crate::cause::one_line(&error), "what is shown of it stays");
             }
         }
         Ok(())
@@ -97,8 +118,7 @@ impl Driver {
     fn take_down(&self, name: &str) -> Result<()> {
         let place = self.0.places.of(name);
         view::hide(&place)?;
-        remove_copy(&place, &pull::owner(name))?;
-        self.0.places.remove(name)
+        view::clear(&place)
     }
 
     /// Waits, not long, until the pulls under way have heard of the wish to stop and noted how far they are.
@@ -115,8 +135,8 @@ impl Driver {
     pub fn create(&self, name: &str, given: &BTreeMap<String, String>) -> Result<()> {
         check_name(name)?;
         let options = Options::read(given)?;
-        let mut volumes = lock(&self.0.volumes);
-        if let Some(volume) = volumes.get(name) {
+        let _alone = lock(&self.0.changing);
+        if let Ok(volume) = self.find(name) {
             let reference = volume.record().options.reference;
             return if volume.record().options == options {
                 Ok(())
@@ -128,8 +148,7 @@ impl Driver {
         let record = Record::new(options);
         self.0.store.save_volume(name, &record)?;
         let volume = Arc::new(Volume::new(name, record));
-        volumes.insert(name.to_owned(), Arc::clone(&volume));
-        drop(volumes);
+        lock(&self.0.volumes).insert(name.to_owned(), Arc::clone(&volume));
         self.start(&volume);
         Ok(())
     }
@@ -156,7 +175,7 @@ impl Driver {
         if !is_here {
             self.start(&volume);
         }
-        let mut watch = volume.state.subscribe();
+        let (mut watch, since) = (volume.state.subscribe(), Instant::now());
         let state = tokio::select! {
             state = watch.wait_for(State::is_over) => state.map(|state| state.clone()).unwrap_or(State::Waiting),
             () = tokio::time::sleep(patience) => State::Pulling,
@@ -165,7 +184,10 @@ impl Driver {
         match state {
             State::Ready(snapshot) => {
                 self.look_for_move(&volume);
-                self.show(volume, snapshot).await
+                let reference = volume.record().options.reference;
+                let shown = tokio::time::timeout(patience.saturating_sub(since.elapsed()), self.show(volume, snapshot));
+                let copying = |_| Error::Pulling { reference, progress: String::from("copying") };
+                shown.await.map_err(copying).flatten()
             }
             State::Failed(reason) => Err(Error::Failed(reason)),
             State::Waiting | State::Pulling => {
@@ -178,8 +200,8 @@ impl Driver {
     async fn show(&self, volume: Arc<Volume>, snapshot: Arc<Snapshot>) -> Result<PathBuf> {
         let (driver, name) = (self.clone(), volume.name.clone());
         let shown = tokio::task::spawn_blocking(move || {
-            let is_removed = lock(&volume.shown);
-            if *is_removed {
+            let _shown = lock(&volume.shown);
+            if volume.is_removed() {
                 return Err(Error::Unknown(name));
             }
             let place = driver.0.places.make(&name)?;
@@ -190,27 +212,14 @@ impl Driver {
 
     /// Forgets a volume; one that is not known is forgotten. Blocks for as long as the disk needs.
     pub fn remove(&self, name: &str) -> Result<()> {
+        let _alone = lock(&self.0.changing);
         let Ok(volume) = self.find(name) else { return Ok(()) };
         volume.stop();
-        let mut is_removed = lock(&volume.shown);
+        let _shown = lock(&volume.shown);
         self.take_down(name)?;
         self.0.store.remove_volume(name)?;
-        *is_removed = true;
         lock(&self.0.volumes).remove(name);
-        self.unname(&volume.record())
-    }
-
-    /// Takes the name that the store had for a volume's sake, or leaves it to another volume that needs it.
-    fn unname(&self, record: &Record) -> Result<()> {
-        let Some(pinned) = pull::pinned(record)?.filter(|_| record.is_named) else { return Ok(()) };
-        let needs = |other: &Volume| matches!(pull::pinned(&other.record()), Ok(Some(other)) if other == pinned);
-        if let Some(heir) = self.all().iter().find(|other| needs(other)) {
-            return self.save(heir, |record| record.is_named = true);
-        }
-        let guard = self.0.store.exclusive()?;
-        let entries = self.0.store.list()?;
-        let named = entries.iter().find(|entry| entry.name.as_deref() == Some(&pinned.to_string()));
-        named.map_or(Ok(()), |entry| Ok(self.0.store.untag(&guard, entry)?))
+        Ok(())
     }
 
     /// Tells of one volume, without asking anybody.

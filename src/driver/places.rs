@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use super::{Error, Result};
 
-/// No volume's name.
+/// The directory that stays empty.
 const EMPTY: &str = ".empty";
+/// The directory of what is shown, in which nobody else has anything.
+const SHOWN: &str = "shown";
 
 /// The directories of all volumes.
 pub(super) struct Places {
@@ -17,13 +19,13 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Those below `directory`; `kept` is the store's own. Both are made if need be.
-    pub(super) fn open(directory: PathBuf, kept: &Path) -> Result<Self> {
-        let empty = kept.join(EMPTY);
-        for directory in [&empty, &directory] {
-            fs::create_dir_all(directory).map_err(|source| at(directory, source))?;
-        }
-        Ok(Self { directory, empty })
+    /// Those in a directory of ours in `directory`; `kept` is the store's own. All are made if need be.
+    pub(super) fn open(directory: &Path, kept: &Path) -> Result<Self> {
+        // The kernel's list of mounts knows no links.
+        let make = |path: PathBuf| {
+            fs::create_dir_all(&path).and_then(|()| fs::canonicalize(&path)).map_err(|source| at(&path, source))
+        };
+        Ok(Self { directory: make(directory.join(SHOWN))?, empty: make(kept.join(EMPTY))? })
     }
 
     /// That of a volume, which may not be there.
@@ -40,22 +42,12 @@ impl Places {
         }
     }
 
-    /// Removes that of a volume, if nothing is in it.
-    pub(super) fn remove(&self, volume: &str) -> Result<()> {
-        let place = self.of(volume);
-        match fs::remove_dir(&place) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(at(&place, error)),
-            _ => Ok(()),
-        }
-    }
-
-    /// The names of all that are there.
+    /// The names of all that are there, and of what a killed process left of a copy.
     pub(super) fn names(&self) -> Result<Vec<String>> {
         let entries = fs::read_dir(&self.directory).map_err(|source| at(&self.directory, source))?;
         let entries = entries.filter_map(io::Result::ok);
         let is_directory = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let names = entries.filter(is_directory).filter_map(|entry| entry.file_name().into_string().ok());
-        Ok(names.filter(|name| name != EMPTY).collect())
+        Ok(entries.filter(is_directory).filter_map(|entry| entry.file_name().into_string().ok()).collect())
     }
 }
 

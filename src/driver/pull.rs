@@ -8,10 +8,11 @@ use super::volume::{Record, State, Volume, lock};
 use super::{Driver, Error, Result, view};
 use crate::cause::one_line;
 use crate::checkout::fetch_and_check_out;
-use crate::listing::MARKER;
+use crate::digest::Digest;
+use crate::listing::{Extent, MARKER};
 use crate::pull::{Artifact, Part, Policy, Session};
 use crate::reference::Reference;
-use crate::store::Snapshot;
+use crate::store::{self, Snapshot};
 
 /// How often a registry is asked what a tag means.
 const LOOK_EVERY: Duration = Duration::from_secs(600);
@@ -35,45 +36,40 @@ impl Driver {
     }
 
     async fn pull(&self, volume: &Volume) -> Result<Snapshot> {
-        let _turn = self.0.pulls.acquire().await.map_err(|_| Error::Stopping)?;
         let record = volume.record();
+        if let Some(snapshot) = self.stored(&record)? {
+            return Ok(snapshot);
+        }
         let session = (self.0.sessions)(&record.options, volume.tally.clone())?;
         let part = record.options.request()?.map_or(Part::Whole, Part::Asked);
         let session = Session { part, ..session };
-        let (pinned, artifact) = self.resolve(&session, volume, &record).await?;
-        self.note_name(volume, &pinned)?;
-        let snapshot = fetch_and_check_out(&session, &pinned, artifact.clone()).await?;
-        self.pin(&session, &pinned, &artifact).await?;
-        Ok(snapshot)
-    }
-
-    /// What the reference means, found out once.
-    async fn resolve(&self, session: &Session, volume: &Volume, record: &Record) -> Result<(Reference, Artifact)> {
-        let policy = Policy::from(record.options.pull);
-        if let Some(pinned) = pinned(record)? {
-            let again = if policy == Policy::Never { Policy::Never } else { Policy::Missing };
-            return Ok((pinned.clone(), session.find(&pinned, again).await?));
+        let artifact = find(&session, &record).await?;
+        let extent = artifact.extent();
+        let turn = self.turn(&extent.manifest);
+        self.save(volume, |record| (record.digest, record.selection) = (Some(extent.manifest), extent.selection))?;
+        // One volume's pull of an artifact is all volumes'.
+        let _one = turn.lock().await;
+        if let Some(snapshot) = self.stored(&volume.record())? {
+            return Ok(snapshot);
         }
+        let _permit = self.0.pulls.acquire().await.map_err(|_| Error::Stopping)?;
         let reference: Reference = record.options.reference.parse().map_err(Error::Reference)?;
-        let artifact = session.find(&reference, policy).await?;
-        let digest = artifact.descriptor.digest.clone();
-        self.save(volume, |record| record.digest = Some(digest.clone()))?;
-        Ok((reference.at_digest(&digest), artifact))
+        let pinned = reference.at_digest(&artifact.descriptor.digest);
+        Ok(fetch_and_check_out(&session, &pinned, artifact).await?)
     }
 
-    /// Notes, before it is so, that the manifest has a name because of this volume; unless somebody else named it.
-    fn note_name(&self, volume: &Volume, pinned: &Reference) -> Result<()> {
-        let name = pinned.to_string();
-        if self.0.store.list()?.iter().any(|entry| entry.name.as_deref() == Some(&name)) {
-            return Ok(());
-        }
-        self.save(volume, |record| record.is_named = true)
+    /// What was laid out for a volume before; no registry need be asked.
+    fn stored(&self, record: &Record) -> Result<Option<Snapshot>> {
+        let Some(manifest) = record.digest.clone() else { return Ok(None) };
+        let extent = Extent { manifest, selection: record.selection.clone() };
+        Ok(self.0.store.snapshot(&extent.key())?)
     }
 
-    /// Gives the manifest a name that no tag takes from it.
-    async fn pin(&self, session: &Session, pinned: &Reference, artifact: &Artifact) -> Result<()> {
-        let lease = Arc::new(self.0.store.lease(std::slice::from_ref(&artifact.descriptor.digest))?);
-        Ok(session.name(pinned, artifact, &lease).await?)
+    /// Held by the one that pulls an artifact.
+    fn turn(&self, manifest: &Digest) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = lock(&self.0.turns);
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(turns.entry(manifest.clone()).or_default())
     }
 
     /// Asks the registry, now and then and for no one to wait for, whether a volume's tag means something else by now.
@@ -106,17 +102,23 @@ impl Driver {
     }
 
     /// Changes a volume's record on disk, unless the volume is gone.
-    pub(super) fn save(&self, volume: &Volume, change: impl FnOnce(&mut Record)) -> Result<()> {
-        let is_removed = lock(&volume.shown);
-        let record = volume.update(change);
-        if *is_removed { Ok(()) } else { Ok(self.0.store.save_volume(&volume.name, &record)?) }
+    fn save(&self, volume: &Volume, change: impl FnOnce(&mut Record)) -> Result<()> {
+        tokio::task::block_in_place(|| {
+            let is_removed = lock(&volume.removed);
+            let record = volume.update(change);
+            if *is_removed { Ok(()) } else { Ok(self.0.store.save_volume(&volume.name, &record)?) }
+        })
     }
 }
 
-/// The reference by the digest that was found out.
-pub(super) fn pinned(record: &Record) -> Result<Option<Reference>> {
+/// The artifact that a volume shows: what its reference meant when that was asked first.
+async fn find(session: &Session, record: &Record) -> Result<Artifact> {
     let reference: Reference = record.options.reference.parse().map_err(Error::Reference)?;
-    Ok(record.digest.as_ref().map(|digest| reference.at_digest(digest)))
+    match (&record.digest, Policy::from(record.options.pull)) {
+        (None, policy) => Ok(session.find(&reference, policy).await?),
+        (Some(digest), Policy::Never) => Ok(session.find(&reference.at_digest(digest), Policy::Never).await?),
+        (Some(digest), _) => Ok(session.find(&reference.at_digest(digest), Policy::Missing).await?),
+    }
 }
 
 /// Shows a snapshot at `place`: by a view, or where this process, or this kernel, cannot make one by a copy.
@@ -124,14 +126,25 @@ pub(super) fn show(volume: &Volume, snapshot: &Snapshot, place: &Path, empty: &P
     match view::show(&snapshot.path, place, empty) {
         Err(error @ Error::Mount { .. }) => {
             tracing::info!(volume = volume.name, error = one_line(&error), "copied, as it cannot be mounted");
-            Ok(snapshot.copy_to(place, &owner(&volume.name))?)
+            copy(volume, snapshot, place)
         }
         shown => shown,
     }
 }
 
+/// A copy that a container has written to gives way: it is the volume's, and the volume the artifact's.
+fn copy(volume: &Volume, snapshot: &Snapshot, place: &Path) -> Result<()> {
+    match snapshot.copy_to(place, &owner(&volume.name)) {
+        Err(store::Error::Occupied { .. }) => {
+            view::clear(place)?;
+            Ok(snapshot.copy_to(place, &owner(&volume.name))?)
+        }
+        copied => Ok(copied?),
+    }
+}
+
 /// Whose a volume's copy is.
-pub(super) fn owner(volume: &str) -> String {
+fn owner(volume: &str) -> String {
     format!("volume {volume}")
 }
 

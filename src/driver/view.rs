@@ -5,6 +5,7 @@
 
 use std::ffi::CString;
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -29,16 +30,35 @@ pub fn show(snapshot: &Path, place: &Path, empty: &Path) -> Result<()> {
     let mounted = CString::new(layers)
         .map_err(|_| Errno::INVAL)
         .and_then(|layers| rustix::mount::mount(OVERLAY, place, OVERLAY, flags, layers.as_c_str()));
-    mounted.map_err(|source| Error::Mount { path: place.to_owned(), source: source.into() })
+    mounted.map_err(|source| at(place, source.into()))
 }
 
-/// Takes away whatever is shown at `place`; containers that have it keep it.
+/// Takes away the views at `place`; containers that have one keep it. What somebody else mounted there stays.
 pub fn hide(place: &Path) -> Result<()> {
-    while kind_of_mount(place).is_some() {
+    while let Some(kind) = kind_of_mount(place).map_err(|source| at(place, source))? {
+        if kind != OVERLAY {
+            return Err(at(place, ErrorKind::ResourceBusy.into()));
+        }
         let unmounted = rustix::mount::unmount(place, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
-        unmounted.map_err(|source| Error::Mount { path: place.to_owned(), source: source.into() })?;
+        unmounted.map_err(|source| at(place, source.into()))?;
     }
     Ok(())
+}
+
+/// Removes a directory that was hidden, with all that is in it, unless something is mounted there.
+pub fn clear(place: &Path) -> Result<()> {
+    let mounts = mounts().map_err(|source| at(place, source))?;
+    if mounts.iter().any(|(point, _)| Path::new(point).starts_with(place)) {
+        return Err(at(place, ErrorKind::ResourceBusy.into()));
+    }
+    match fs::remove_dir_all(place) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(at(place, error)),
+        _ => Ok(()),
+    }
+}
+
+fn at(place: &Path, source: io::Error) -> Error {
+    Error::Mount { path: place.to_owned(), source }
 }
 
 /// Whether the snapshot that is there now is what is seen at `place`: an overlay gives directories the inode number of
@@ -46,7 +66,7 @@ pub fn hide(place: &Path) -> Result<()> {
 pub fn is_shown(snapshot: &Path, place: &Path) -> bool {
     let inode = |path: &Path| fs::metadata(path).map(|metadata| metadata.ino());
     let is_same = matches!((inode(snapshot), inode(place)), (Ok(one), Ok(other)) if one == other);
-    is_same && kind_of_mount(place).as_deref() == Some(OVERLAY)
+    is_same && kind_of_mount(place).is_ok_and(|kind| kind.as_deref() == Some(OVERLAY))
 }
 
 /// The layers are a list with colons, and one of the options between commas.
@@ -56,10 +76,14 @@ fn escaped(path: &Path) -> Vec<u8> {
 }
 
 /// The filesystem that was mounted at `place` last.
-fn kind_of_mount(place: &Path) -> Option<String> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let mut latest_first = mounts.lines().rev().filter_map(mount);
-    latest_first.find(|(point, _)| Path::new(point) == place).map(|(_, kind)| kind)
+fn kind_of_mount(place: &Path) -> io::Result<Option<String>> {
+    let here = mounts()?.into_iter().rev().find(|(point, _)| Path::new(point) == place);
+    Ok(here.map(|(_, kind)| kind))
+}
+
+fn mounts() -> io::Result<Vec<(String, String)>> {
+    let list = fs::read("/proc/self/mountinfo")?;
+    Ok(String::from_utf8_lossy(&list).lines().filter_map(mount).collect())
 }
 
 /// Mount point and filesystem of a line of mountinfo (proc_pid_mountinfo(5)).

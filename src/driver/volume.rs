@@ -25,9 +25,9 @@ pub(super) struct Record {
     /// The manifest that the tag meant when it was last looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest: Option<Digest>,
-    /// Whether the store has a name for the manifest because of this volume.
-    #[serde(default)]
-    pub is_named: bool,
+    /// The part of it that is shown, as in a listing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<String>,
 }
 
 /// What a volume's pull is doing.
@@ -52,14 +52,16 @@ pub(super) struct Volume {
     pull: Mutex<Option<AbortHandle>>,
     /// When the registry was last asked what the tag means.
     pub looked: Mutex<Option<Instant>>,
-    /// Held by who shows or hides the volume; true when it is removed.
-    pub shown: Mutex<bool>,
+    /// Held by who shows or hides the volume, which may take a while.
+    pub shown: Mutex<()>,
+    /// Held by who changes the record on disk; true when the volume is removed.
+    pub removed: Mutex<bool>,
 }
 
 impl Record {
     pub fn new(options: Options) -> Self {
         let created = Timestamp::now().to_string();
-        Self { options, created, digest: None, latest: None, is_named: false }
+        Self { options, created, digest: None, latest: None, selection: None }
     }
 }
 
@@ -88,6 +90,7 @@ impl Volume {
             pull: Mutex::default(),
             looked: Mutex::default(),
             shown: Mutex::default(),
+            removed: Mutex::default(),
         }
     }
 
@@ -102,17 +105,25 @@ impl Volume {
         record.clone()
     }
 
-    /// Starts a pull by `spawn`, unless one is under way.
+    pub fn is_removed(&self) -> bool {
+        *lock(&self.removed)
+    }
+
+    /// Starts a pull by `spawn`, unless one is under way or the volume is gone.
     pub fn start(&self, spawn: impl FnOnce() -> AbortHandle) {
         let mut pull = lock(&self.pull);
+        if self.is_removed() {
+            return;
+        }
         if pull.as_ref().is_none_or(AbortHandle::is_finished) {
             self.state.send_replace(State::Pulling);
             *pull = Some(spawn());
         }
     }
 
-    /// Ends a pull that is under way.
+    /// Ends a pull that is under way, for good.
     pub fn stop(&self) {
+        *lock(&self.removed) = true;
         if let Some(task) = lock(&self.pull).take() {
             task.abort();
         }

@@ -87,6 +87,8 @@ pub struct Session {
     pub platform: Option<Platform>,
     /// Which files are wanted.
     pub part: Part,
+    /// Whether the store gives what is pulled the name it was asked for by; else the caller keeps it from being swept.
+    pub names: bool,
     /// The user's wish to stop.
     pub interrupt: Interrupt,
 }
@@ -205,9 +207,12 @@ impl Session {
     /// Names an artifact whose blobs were collected: who finds the name finds everything.
     pub async fn name(&self, reference: &Reference, artifact: &Artifact, lease: &Arc<Lease>) -> Result<()> {
         let (store, lease, reference) = (self.store.clone(), Arc::clone(lease), reference.clone());
-        let (bytes, descriptor) = (artifact.bytes.clone(), artifact.descriptor.clone());
+        let (bytes, descriptor, names) = (artifact.bytes.clone(), artifact.descriptor.clone(), self.names);
         blocking(move || {
             store.put_blob(&lease, &bytes, &descriptor.digest)?;
+            if !names {
+                return Ok(());
+            }
             let guard = store.exclusive()?;
             Ok(store.tag(&guard, &reference, descriptor)?)
         })

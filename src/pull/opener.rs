@@ -164,6 +164,7 @@ mod tests {
                 settings: Settings { connections, window, ..Settings::default() },
                 platform: None,
                 part: crate::pull::Part::default(),
+                names: true,
                 interrupt: Interrupter::new().1,
             };
             let reference = format!("{}/acme/model:1", registry.host()).parse().unwrap();

@@ -5,18 +5,21 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rustix::fs::{CWD, FlockOperation, RenameFlags};
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::error::{At, Error, Result};
 use super::{Snapshot, durable};
 use crate::listing::{Listing, MARKER};
+
+/// More than any listing takes.
+const MAX_MARKER: u64 = 64 * 1024 * 1024;
 
 /// What the marker says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -104,7 +107,7 @@ fn look(directory: &Path) -> Result<There> {
     if !kind.is_dir() {
         return Ok(There::Other);
     }
-    let marker = fs::read(directory.join(MARKER)).ok();
+    let marker = read_marker(&directory.join(MARKER));
     let mut changed = BTreeSet::new();
     collect(directory, Path::new(""), &mut changed)?;
     Ok(match marker.and_then(|json| serde_json::from_slice::<Copied>(&json).ok()) {
@@ -114,6 +117,15 @@ fn look(directory: &Path) -> Result<There> {
         }
         _ => There::Other,
     })
+}
+
+/// What a marker says, if it is one: a container may have put anything in its place.
+fn read_marker(path: &Path) -> Option<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).ok()?);
+    let mut json = Vec::new();
+    let is_file = file.metadata().ok()?.is_file();
+    (is_file && file.take(MAX_MARKER).read_to_end(&mut json).is_ok()).then_some(json)
 }
 
 /// Whether a file is as it was put there.

@@ -20,6 +20,7 @@ impl Store {
         let leases = lease::read_all(self, guard)?;
         let mut roots = index::roots(self.root())?;
         roots.extend(leases.digests.iter().cloned());
+        roots.extend(self.volume_digests()?);
         let mut kept = plan::keep(roots, |digest| self.references(digest))?;
         let contents = self.contents()?;
         self.keep_parts(&contents, &mut kept)?;

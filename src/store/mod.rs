@@ -12,7 +12,7 @@
 //! snapshots/<alg>-<hex>.json    their listing; the snapshot exists if the directory and the listing do
 //! leases/<process>-<n>.json     digests that a living process needs; locked for as long as it does
 //! volumes/<name>.json           what the volume driver knows of a volume
-//! volumes/<name>/               where it shows the volume's snapshot
+//! volumes/shown/<name>/         where it shows the volume's snapshot
 //! lock                          the store's lock
 //! ```
 //!
@@ -50,7 +50,7 @@
 //!
 //! # Sweeping
 //!
-//! Under the exclusive lock: the roots are the index's entries and the digests of living leases. A root that is a
+//! Under the exclusive lock: the roots are the index's entries, the digests of living leases and those of volumes. A root that is a
 //! manifest keeps its config and layers, one that is an index keeps its children and what they list. Blobs not kept are
 //! removed; snapshots too whose manifest is not kept, in whole or in part (renamed to a temporary name first); temporary
 //! files of dead processes and dead leases as well. A manifest whose name stands for a part keeps what is here of the

@@ -1,6 +1,6 @@
 //! What the volume driver keeps beside the artifacts: a record of each volume.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::{At, Error, Result};
 use super::{Store, durable};
+use crate::digest::Digest;
 
 impl Store {
     /// Keeps a volume's record, durably; one of this name is replaced in one step.
@@ -30,14 +31,32 @@ impl Store {
             let file = entry.at(&directory)?.file_name();
             let name = file.to_str().and_then(|file| file.strip_suffix(".json")).filter(|name| !name.starts_with('.'));
             let Some(name) = name else { continue };
-            let bytes = durable::read_if_present(&self.volume_record(name))?;
-            match bytes.map(|bytes| serde_json::from_slice(&bytes)) {
-                Some(Ok(record)) => records.push((name.to_owned(), record)),
-                Some(Err(error)) => tracing::warn!(volume = name, %error, "its record cannot be read"),
-                None => {}
+            match fs::read(self.volume_record(name)).map(|bytes| serde_json::from_slice(&bytes)) {
+                Ok(Ok(record)) => records.push((name.to_owned(), record)),
+                Ok(Err(error)) => tracing::warn!(volume = name, %error, "its record cannot be read"),
+                Err(error) => tracing::warn!(volume = name, %error, "its record cannot be read"),
             }
         }
         Ok(records)
+    }
+
+    /// The manifests that volumes show.
+    pub(super) fn volume_digests(&self) -> Result<Vec<Digest>> {
+        let records = self.volume_records::<serde_json::Value>()?;
+        Ok(records.iter().filter_map(|(_, record)| record.get("digest")?.as_str()?.parse().ok()).collect())
+    }
+
+    /// Keeps other drivers from the volumes, for as long as what is returned lives; nothing where one is there.
+    pub fn own_volumes(&self) -> Result<Option<File>> {
+        self.check_writable()?;
+        durable::create_dir(&self.volumes())?;
+        let path = self.volumes().join(".lock");
+        let file = File::options().create(true).append(true).open(&path).at(&path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error).at(&path),
+        }
     }
 
     /// Forgets a volume's record; one that is not there is forgotten.

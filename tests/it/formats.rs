@@ -114,6 +114,7 @@ async fn a_modelkit_is_streamed_with_its_kitfile() {
         settings: Settings::default(),
         platform: None,
         part: artishim::pull::Part::default(),
+        names: true,
         interrupt,
     };
     let artifact = session.resolve(&reference).await.unwrap();

@@ -20,6 +20,7 @@ fn session(home: &Home) -> Session {
         settings: Settings { pause: std::time::Duration::from_millis(1), ..Settings::default() },
         platform: None,
         part: artishim::pull::Part::default(),
+        names: true,
         interrupt: Interrupter::new().1,
     }
 }

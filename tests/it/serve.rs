@@ -274,7 +274,40 @@ fn tag_is_resolved_once() {
     wait_until(|| driver.status("old")["moved"] == driver.status("new")["digest"]);
     assert!(driver.status("new")["moved"].is_null());
     driver.done("VolumeDriver.Remove", &json!({"Name": "new"}));
-    assert_eq!(read(&old, "tiny.gguf"), MODEL);
+    sweep(&driver.home, &registry);
+    assert_eq!(read(&old, "tiny.gguf"), MODEL, "a sweep spares what volumes show");
+    driver.done("VolumeDriver.Remove", &json!({"Name": "old"}));
+    sweep(&driver.home, &registry);
+    assert_eq!(fs::read_dir(driver.home.store().join("blobs/sha256")).unwrap().count(), 0, "and nothing else");
+}
+
+/// Pulls something and removes it, which sweeps the store.
+fn sweep(home: &Home, registry: &Registry) {
+    let other = modelpack(registry, "other", &[("other.gguf", b"GGUF other")]);
+    home.artishim(&["pull", "--quiet", &other]).success();
+    home.artishim(&["rm", &other]).success();
+}
+
+#[test]
+fn store_may_be_behind_a_link_and_a_volume_be_called_as_a_file() {
+    let (mut driver, registry) = (Driver { home: Home::new(), process: None }, Registry::start());
+    fs::create_dir(driver.home.path("disk")).unwrap();
+    std::os::unix::fs::symlink(driver.home.path("disk"), driver.home.store()).unwrap();
+    driver.start(&[]);
+    let reference = modelpack(&registry, "m", &[("tiny.gguf", MODEL)]);
+    for name in ["model.json", "model", "shown"] {
+        driver.create(name, &reference);
+        assert_eq!(driver.mount(name), driver.mount(name));
+        assert_eq!(read(&driver.mount(name), "tiny.gguf"), MODEL, "{name}");
+    }
+    driver.signal(rustix::process::Signal::TERM);
+    driver.start(&[]);
+    assert_eq!(driver.names(), ["model", "model.json", "shown"]);
+    for name in ["model.json", "model", "shown"] {
+        let place = driver.mount(name);
+        driver.done("VolumeDriver.Remove", &json!({"Name": name}));
+        assert!(!place.exists(), "{name}");
+    }
 }
 
 #[test]
@@ -306,11 +339,14 @@ fn five_hundred_at_once_are_answered() {
 }
 
 #[test]
-fn second_driver_on_a_socket_is_refused() {
+fn second_driver_on_a_socket_or_a_store_is_refused() {
     let driver = Driver::new();
     let socket = driver.socket();
     let told = driver.home.artishim(&["serve", "--socket", socket.to_str().unwrap()]).failure();
     assert!(told.contains("is served already"), "{told}");
+    let other = driver.home.path("other.sock");
+    let told = driver.home.artishim(&["serve", "--socket", other.to_str().unwrap()]).failure();
+    assert!(told.contains("are served by another process") && !other.exists(), "{told}");
     assert_eq!(driver.names(), Vec::<String>::new());
     let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&socket).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
@@ -372,4 +408,50 @@ fn operators_are_told_in_metrics_and_in_a_log_of_json() {
     let log = String::from_utf8(output.stderr).unwrap();
     let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     assert!(lines.iter().any(|line| line["fields"]["volume"] == "v" && line["fields"]["state"] == "ready"), "{log}");
+}
+
+/// As a user without root's rights; what a container does to its copy is undone by the next mount.
+#[test]
+fn without_the_right_to_mount_a_volume_is_a_copy() {
+    const NOBODY: u32 = 65_534;
+    let (mut driver, registry) = (Driver { home: Home::new(), process: None }, Registry::start());
+    let reference = modelpack(&registry, "m", &[("q4/tiny.gguf", MODEL)]);
+    let (home, program) = (driver.home.path(""), driver.home.path("artishim"));
+    // This one's directory may be closed to others.
+    fs::copy(env!("CARGO_BIN_EXE_artishim"), &program).unwrap();
+    let socket = driver.socket();
+    let plain = driver.home.command(&["serve", "--socket", socket.to_str().unwrap()]);
+    let mut command = std::process::Command::new(&program);
+    command.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?)))).args(plain.get_args());
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&home, Some(NOBODY), Some(NOBODY)).unwrap();
+        std::os::unix::process::CommandExt::uid(&mut command, NOBODY);
+    }
+    driver.process = Some(command.stdin(std::process::Stdio::null()).spawn().unwrap());
+    wait_until(|| UnixStream::connect(&socket).is_ok());
+    driver.create("v", &reference);
+    let place = driver.mount("v");
+    assert!(place.join(".artishim.json").exists() && read(&place, "q4/tiny.gguf") == MODEL);
+    let changes: [&dyn Fn(); 3] = [
+        &|| fs::write(place.join("cache"), "written by a container").unwrap(),
+        &|| fs::remove_file(place.join("q4/tiny.gguf")).unwrap(),
+        &|| {
+            fs::remove_file(place.join(".artishim.json")).unwrap();
+            let fifo = rustix::fs::FileType::Fifo;
+            rustix::fs::mknodat(rustix::fs::CWD, place.join(".artishim.json"), fifo, 0o666.into(), 0).unwrap();
+        },
+    ];
+    for change in changes {
+        change();
+        assert_eq!(driver.mount("v"), place);
+        assert_eq!(read(&place, "q4/tiny.gguf"), MODEL);
+        assert!(!place.join("cache").exists());
+    }
+    fs::write(place.join("cache"), "written by a container").unwrap();
+    driver.done("VolumeDriver.Remove", &json!({"Name": "v"}));
+    assert!(!place.exists());
+    driver.signal(rustix::process::Signal::TERM);
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&home, Some(0), Some(0)).unwrap();
+    }
 }

@@ -88,6 +88,7 @@ pub fn session(store: &Path, progress: Arc<dyn Progress>, settings: Settings) ->
         settings,
         platform: None,
         part: Part::default(),
+        names: true,
         interrupt: Interrupter::new().1,
     }
 }
