@@ -70,6 +70,8 @@ spawn() {
     shift 2
     setsid "$@" </dev/null >>"$log" 2>&1 9>&- &
     echo "$! $(start_time "$!")" >"$pidfile"
+    # Its end is no news.
+    disown "$!"
 }
 
 # Empty for a process that is dead and only not yet waited for: after us it is process 1 that must do so, and not every
