@@ -168,17 +168,7 @@ fn volume_with_other_files_stays_as_it_is(engine: &Engine) {
     assert!(refused.status != 0 && refused.stderr.contains("has no volume modles"), "{refused:?}");
 }
 
-macro_rules! compose {
-    ($($test:ident: $scenario:ident($engine:literal),)*) => {
-        $(#[test]
-        #[ignore = "needs the engines of contrib/testbed"]
-        fn $test() {
-            $scenario(&Engine::named($engine));
-        })*
-    };
-}
-
-compose! {
+on_engines! {
     artifact_is_a_service_on_docker20: service_finds_the_artifact_in_the_projects_volume("docker20"),
     artifact_is_a_service_on_docker28: service_finds_the_artifact_in_the_projects_volume("docker28"),
     artifact_is_a_service_on_docker28_far_away: service_finds_the_artifact_in_the_projects_volume("docker28-remote"),

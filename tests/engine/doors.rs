@@ -106,17 +106,7 @@ fn link_carries_out_artifact_mounts_and_nothing_else(engine: &Engine, name: &str
     assert_eq!(linked.stdout, engine.own(&["version"]).stdout);
 }
 
-macro_rules! doors {
-    ($($test:ident: $scenario:ident($engine:literal $(, $name:literal)?),)*) => {
-        $(#[test]
-        #[ignore = "needs the engines of contrib/testbed"]
-        fn $test() {
-            $scenario(&Engine::named($engine) $(, $name)?);
-        })*
-    };
-}
-
-doors! {
+on_engines! {
     plugin_runs_on_docker20: plugin_runs_on_dockers_own_endpoint("docker20"),
     plugin_runs_on_docker28: plugin_runs_on_dockers_own_endpoint("docker28"),
     plugin_runs_on_docker28_far_away: plugin_runs_on_dockers_own_endpoint("docker28-remote"),

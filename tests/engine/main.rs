@@ -4,6 +4,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+/// Makes a test of a scenario with an engine, and with what else the scenario is told.
+macro_rules! on_engines {
+    ($($test:ident: $scenario:ident($engine:literal $(, $argument:literal)?),)*) => {
+        $(#[test]
+        #[ignore = "needs the engines of contrib/testbed"]
+        fn $test() {
+            $scenario(&crate::testbed::Engine::named($engine) $(, $argument)?);
+        })*
+    };
+}
+
 mod accelerate;
 mod artifacts;
 mod compose;

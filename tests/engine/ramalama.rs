@@ -195,17 +195,7 @@ fn assert_answers(user: &User<'_>, port: &str) {
     assert!(!text.trim().is_empty() && answer["usage"]["completion_tokens"].as_u64() > Some(0), "{answer}");
 }
 
-macro_rules! ramalama {
-    ($($test:ident: $scenario:ident($engine:literal),)*) => {
-        $(#[test]
-        #[ignore = "needs the engines of contrib/testbed"]
-        fn $test() {
-            $scenario(&Engine::named($engine));
-        })*
-    };
-}
-
-ramalama! {
+on_engines! {
     artifacts_on_docker20: artifacts_are_pulled_listed_served_and_removed("docker20"),
     artifacts_on_docker28: artifacts_are_pulled_listed_served_and_removed("docker28"),
     artifacts_on_docker28_far_away: artifacts_are_pulled_listed_served_and_removed("docker28-remote"),

@@ -86,17 +86,7 @@ fn no_flag_of_podmans_run_is_passed_over(engine: &Engine) {
     }
 }
 
-macro_rules! shim {
-    ($($test:ident: $scenario:ident($engine:literal),)*) => {
-        $(#[test]
-        #[ignore = "needs the engines of contrib/testbed"]
-        fn $test() {
-            $scenario(&Engine::named($engine));
-        })*
-    };
-}
-
-shim! {
+on_engines! {
     podmans_words_on_docker20: podmans_words_are_done_with_docker("docker20"),
     podmans_words_on_docker28: podmans_words_are_done_with_docker("docker28"),
     podmans_words_on_docker28_far_away: podmans_words_are_done_with_docker("docker28-remote"),
