@@ -6,7 +6,7 @@ DATA=/var/lib/artishim-testbed
 WORK=$DATA/work
 CACHE=${ARTISHIM_TESTBED_CACHE:-/var/cache/artishim-testbed}
 ROOTFS=$CACHE/forky
-ENGINES=(docker20 docker28 podman4 podman5 docker20-remote docker28-remote podman4-remote podman5-remote)
+ENGINES=(docker20 docker28 docker28-rootless podman4 podman5 docker20-remote docker28-remote podman4-remote podman5-remote)
 
 say() { echo "testbed: $*" >&2; }
 

@@ -22,6 +22,13 @@ spawn_daemon() {
     echo "unix://$socket" >"$dir/socket"
     # shellcheck disable=SC2046
     case $name in
+        docker*-rootless)
+            spawn "$dir/daemon.pid" "$dir/log" $(enter "$name") \
+                setpriv --reuid rootless --regid rootless --init-groups --reset-env \
+                env PATH=/usr/sbin:/usr/bin XDG_RUNTIME_DIR=/run/user/rootless \
+                /usr/share/docker.io/contrib/dockerd-rootless.sh \
+                --host "unix://$socket" --data-root "$DATA/data/$name/docker" --bridge=none --iptables=false --ip6tables=false
+            ;;
         docker*)
             # What a kill leaves. dockerd would wait long for its old containerd, which died with it, where process 1
             # is slow to take note of dead children.

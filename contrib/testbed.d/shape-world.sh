@@ -69,6 +69,19 @@ configure_docker() {
     echo '{}' >"$root/etc/docker/daemon.json"
 }
 
+# A user with the ids that containers need, and the directories that a login would give. Docker looks for plugins in the
+# one; where XDG_CONFIG_HOME says so, it does not.
+make_user() {
+    local home=$data/home plugins=$data/home/.local/lib/docker/plugins
+    echo "rootless:x:5000:5000::$home:/bin/sh" >>"$root/etc/passwd"
+    echo 'rootless:x:5000:' >>"$root/etc/group"
+    echo 'rootless:100000:65536' | tee "$root/etc/subuid" >"$root/etc/subgid"
+    mkdir -p "$plugins" "$root/run/user/rootless" "$data/docker"
+    echo "unix://$engine/plugins/artishim.sock" >"$plugins/artishim.spec"
+    chown -R 5000:5000 "$home" "$root/run/user/rootless" "$data/docker" "$engine" "$engine/plugins"
+    mknod -m 666 "$root/tun" c 10 200
+}
+
 # An overlay cannot lie on just any file system, another overlay for one.
 storage_driver() {
     local try=$data/overlay-try driver=vfs
@@ -100,6 +113,8 @@ use_own_root() {
         mount --rbind "/$dir" "$root/$dir"
     done
     mount -t tmpfs tmpfs "$root/dev/shm"
+    # Which everybody may use, as udev would have it.
+    [ ! -e "$root/tun" ] || mount --bind "$root/tun" "$root/dev/net/tun"
     mount --bind "$data" "$root$data"
     mount --bind "$data/tmp" "$root/var/tmp"
     ln -s /run "$root/var/run"
@@ -120,6 +135,7 @@ drop_unified_cgroup() {
 }
 
 make_private_parts
+[[ $name != *-rootless ]] || make_user
 if [ "$base" = / ] && ! is_remote; then
     use_host_root
 else

@@ -147,9 +147,7 @@ impl Driver {
         self.check_stored(&options)?;
         let record = Record::new(options);
         self.0.store.save_volume(name, &record)?;
-        let volume = Arc::new(Volume::new(name, record));
-        lock(&self.0.volumes).insert(name.to_owned(), Arc::clone(&volume));
-        self.start(&volume);
+        self.add(name, record);
         Ok(())
     }
 
@@ -216,10 +214,19 @@ impl Driver {
         let Ok(volume) = self.find(name) else { return Ok(()) };
         volume.stop();
         let _shown = lock(&volume.shown);
-        self.take_down(name)?;
-        self.0.store.remove_volume(name)?;
+        let removed = self.take_down(name).and_then(|()| self.0.store.remove_volume(name).map_err(Error::Store));
         lock(&self.0.volumes).remove(name);
-        Ok(())
+        if removed.is_err() {
+            self.add(name, volume.record());
+        }
+        removed
+    }
+
+    /// Adds a volume whose record is on disk, and begins to pull.
+    fn add(&self, name: &str, record: Record) {
+        let volume = Arc::new(Volume::new(name, record));
+        lock(&self.0.volumes).insert(name.to_owned(), Arc::clone(&volume));
+        self.start(&volume);
     }
 
     /// Tells of one volume, without asking anybody.

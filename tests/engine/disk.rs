@@ -8,14 +8,15 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 use crate::program::Outcome;
-use crate::testbed::outcome;
+use crate::testbed::{WORK, outcome};
 
 /// A mounted filesystem that goes with the test.
 pub struct Mounted(TempDir);
 
 impl Mounted {
     pub fn new(arguments: &[&str]) -> Self {
-        let directory = TempDir::new().unwrap();
+        // Where near engines see it.
+        let directory = TempDir::new_in(WORK).unwrap();
         let status = Command::new("mount").args(arguments).arg(directory.path()).status().unwrap();
         assert!(status.success(), "mount {arguments:?}");
         Self(directory)

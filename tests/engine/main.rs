@@ -89,6 +89,7 @@ macro_rules! far {
 
 near! { docker20, "docker20", [] }
 near! { docker28, "docker28", [] }
+near! { docker28_rootless, "docker28-rootless", [] }
 near! { podman4, "podman4", [] }
 near! { podman5, "podman5", [plain_artifact_is_pulled_by_podman, untitled_artifact_is_pulled_by_us] }
 far! { docker20_remote, "docker20-remote", [status_and_output_are_the_engines_own, terminal_is_the_engines_own] }

@@ -1,5 +1,6 @@
 //! One engine of the testbed, and a run of artishim on it.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
@@ -11,6 +12,8 @@ use crate::program::Outcome;
 pub const STATE: &str = "/run/artishim-testbed";
 pub const WORK: &str = "/var/lib/artishim-testbed/work";
 pub const IMAGE: &str = "localhost/artishim-test/base:1";
+
+const ARTISHIM: &str = env!("CARGO_BIN_EXE_artishim");
 
 /// Held by every test; a test that stops a daemon waits until it has them for itself.
 static DAEMONS: RwLock<()> = RwLock::new(());
@@ -38,7 +41,22 @@ impl Engine {
         let store = TempDir::with_prefix_in("store-", WORK).unwrap();
         // Engines that map users must be able to read it, as they can the default store.
         std::fs::set_permissions(store.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        Self { name, store }
+        let engine = Self { name, store };
+        if let Some(id) = engine.user() {
+            std::os::unix::fs::chown(engine.store.path(), Some(id), Some(id)).unwrap();
+            std::fs::copy(ARTISHIM, engine.copied_artishim()).unwrap();
+        }
+        engine
+    }
+
+    /// The user and group that it belongs to, unless that is root.
+    pub fn user(&self) -> Option<u32> {
+        self.name.ends_with("-rootless").then_some(5000)
+    }
+
+    /// The program where its user may read it.
+    fn copied_artishim(&self) -> PathBuf {
+        self.store.path().join("artishim")
     }
 
     pub fn is_remote(&self) -> bool {
@@ -85,7 +103,11 @@ impl Engine {
 
     /// The same, not yet run.
     pub fn command_at(&self, choice: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_artishim"));
+        let mut command = Command::new(ARTISHIM);
+        if let Some(id) = self.user() {
+            command = Command::new(self.copied_artishim());
+            command.uid(id).gid(id);
+        }
         let path = std::env::var("PATH").unwrap();
         command
             .env_clear()

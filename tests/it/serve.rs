@@ -151,6 +151,23 @@ fn a_volume_shows_its_artifact_until_it_is_removed() {
 }
 
 #[test]
+fn volume_that_cannot_be_removed_is_as_it_was() {
+    let (driver, registry) = (Driver::new(), Registry::start());
+    let reference = modelpack(&registry, "m", &[("tiny.gguf", MODEL)]);
+    driver.create("a", &reference);
+    let place = driver.mount("a");
+    let record = driver.home.path("store/volumes/a.json");
+    let kept = fs::read(&record).unwrap();
+    fs::remove_file(&record).unwrap();
+    fs::create_dir(&record).unwrap();
+    assert!(driver.refused("VolumeDriver.Remove", &json!({"Name": "a"})).contains("a.json"));
+    fs::remove_dir(&record).unwrap();
+    fs::write(&record, kept).unwrap();
+    assert_eq!(driver.mount("a"), place);
+    assert_eq!(read(&place, "tiny.gguf"), MODEL);
+}
+
+#[test]
 fn part_of_an_artifact_is_what_the_options_say() {
     let (driver, registry) = (Driver::new(), Registry::start());
     let reference =
@@ -378,12 +395,10 @@ fn units_name_what_the_program_takes() {
     let help = Home::new().artishim(&["serve", "--help"]).success();
     assert!(unit("artishim.socket").contains("ListenStream=/run/docker/plugins/artishim.sock\n"));
     assert!(help.contains("/run/docker/plugins/artishim.sock"), "{help}");
-    for file in ["artishim.service", "user/artishim.service"] {
-        assert!(
-            unit(file).lines().any(|line| line.starts_with("ExecStart=") && line.ends_with("/artishim serve")),
-            "{file}"
-        );
-    }
+    let starts = |file: &str| unit(file).lines().find(|line| line.starts_with("ExecStart=")).unwrap().to_owned();
+    assert_eq!(starts("artishim.service"), "ExecStart=/usr/local/bin/artishim serve");
+    let user = starts("user/artishim.service");
+    assert!(user.ends_with("/artishim --store %h/.local/share/artishim serve'"), "{user}");
 }
 
 #[test]

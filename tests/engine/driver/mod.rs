@@ -1,9 +1,11 @@
 //! The volume driver under real engines. Each test has the daemons for itself: an engine that knows a driver asks it for
 //! every list of volumes, and waits long where nobody answers.
 
+mod faults;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::artifacts;
@@ -17,12 +19,18 @@ const MODEL: &[u8] = b"GGUF a tiny model\n";
 /// `artishim serve` for one engine, which forgets it in the end.
 struct Driver<'a> {
     engine: &'a Engine,
+    /// The program that starts it, with its arguments.
+    prefix: Vec<String>,
     process: Option<Child>,
 }
 
 impl<'a> Driver<'a> {
     fn new(engine: &'a Engine) -> Self {
-        let mut driver = Self { engine, process: None };
+        Self::started_by(engine, Vec::new())
+    }
+
+    fn started_by(engine: &'a Engine, prefix: Vec<String>) -> Self {
+        let mut driver = Self { engine, prefix, process: None };
         driver.start(&[]);
         driver
     }
@@ -34,7 +42,7 @@ impl<'a> Driver<'a> {
     fn start(&mut self, options: &[&str]) {
         let socket = self.socket();
         let line = [&["serve", "--socket", socket.to_str().unwrap()], options].concat();
-        self.process = Some(self.engine.spawn(&line));
+        self.process = Some(started_by(&self.prefix, self.engine.command(&line)).spawn().unwrap());
         wait_until(|| std::os::unix::net::UnixStream::connect(&socket).is_ok());
     }
 
@@ -75,6 +83,16 @@ impl Drop for Driver<'_> {
     }
 }
 
+/// A command of the engine's user as the arguments of another.
+fn started_by(prefix: &[String], command: Command) -> Command {
+    let [program, arguments @ ..] = prefix else { return command };
+    let mut outer = Command::new(program);
+    outer.args(arguments).arg(command.get_program()).args(command.get_args()).env_clear();
+    outer.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    outer.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    outer
+}
+
 #[track_caller]
 fn wait_until(mut is_so: impl FnMut() -> bool) {
     let since = Instant::now();
@@ -84,6 +102,19 @@ fn wait_until(mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// What starts a driver where a user's Docker sees its mounts, as the unit in `contrib/systemd/user` does.
+fn dockers_namespaces(engine: &Engine) -> Vec<String> {
+    let Some(id) = engine.user() else { return Vec::new() };
+    let world = fs::read_to_string(Path::new(STATE).join("engines").join(engine.name).join("world.pid")).unwrap();
+    let world = world.split(' ').next().unwrap();
+    let child = format!("/proc/{world}/root/run/user/rootless/dockerd-rootless/child_pid");
+    let child = fs::read_to_string(child).unwrap();
+    let line = format!(
+        "setpriv --reuid {id} --regid {id} --clear-groups nsenter --user --mount --preserve-credentials --target {child}"
+    );
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
 /// A name for this process's test of an engine.
 fn name(engine: &Engine, what: &str) -> String {
     format!("driver-{}-{what}-{}", engine.name, std::process::id())
@@ -91,7 +122,7 @@ fn name(engine: &Engine, what: &str) -> String {
 
 fn volumes_show_artifacts(engine: &Engine) {
     let _alone = own_daemons();
-    let driver = Driver::new(engine);
+    let driver = Driver::started_by(engine, dockers_namespaces(engine));
     let (reference, volume) = (artifacts::modelpack(&registry(), &[("q4/tiny.gguf", MODEL)]), name(engine, "a"));
     driver.create(&volume, &reference).success();
     assert_eq!(driver.run(&volume, "cat /m/q4/tiny.gguf").success().as_bytes(), MODEL);
@@ -197,9 +228,9 @@ fn managed_plugin_shows_artifacts(engine: &Engine) {
     let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/docker-plugin/build");
     let programs = [engine.program(), env!("CARGO_BIN_EXE_artishim").into()];
     let directories = programs.map(|program| program.parent().unwrap().display().to_string()).join(":");
-    let mut command = std::process::Command::new(build);
+    let mut command = Command::new(build);
     command.env("PATH", format!("{directories}:/usr/bin:/bin")).args(["--enable", "--store"]).arg(&store).arg(&plugin);
-    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     outcome(command.spawn().unwrap()).success();
     let reference = artifacts::modelpack(&registry(), &[("tiny.gguf", MODEL)]);
     engine.own(&["volume", "create", "--driver", &plugin, "--opt", &format!("ref={reference}"), &volume]).success();
@@ -257,10 +288,12 @@ fn many_cycles_leave_nothing(engine: &Engine) {
 on_engines! {
     volumes_on_docker20: volumes_show_artifacts("docker20"),
     volumes_on_docker28: volumes_show_artifacts("docker28"),
+    volumes_on_rootless_docker28: volumes_show_artifacts("docker28-rootless"),
     volumes_on_podman4: volumes_show_artifacts("podman4"),
     volumes_on_podman5: volumes_show_artifacts("podman5"),
     restarts_on_docker20: containers_outlive_the_driver_and_the_volumes_both("docker20"),
     restarts_on_docker28: containers_outlive_the_driver_and_the_volumes_both("docker28"),
+    restarts_on_rootless_docker28: containers_outlive_the_driver_and_the_volumes_both("docker28-rootless"),
     slow_pull_on_docker28: slow_pull_is_told_and_goes_on("docker28"),
     slow_pull_on_podman4: slow_pull_is_told_and_goes_on("podman4"),
     slow_pull_on_podman5: slow_pull_is_told_and_goes_on("podman5"),
