@@ -10,11 +10,12 @@
 //!    [`registry`] (HTTP), [`store`] (our disk), [`packaging`] (how producers lay out files), [`engine`] (Podman and
 //!    Docker), [`rewrite`] (the engines' command lines);
 //! 2. joins: [`pull`] (registry to store), [`checkout`] (store, or what arrives, to snapshot), [`deliver`] (files to
-//!    containers), [`model`] (what an artifact is);
+//!    containers), [`model`] (what an artifact is), [`add`] (files to artifacts), [`push`] (store to registry);
 //! 3. the terminal: [`cmd`], [`ui`].
 //!
 //! The library never prints, exits or reads the environment; only level 3 and [`config`] do.
 
+pub mod add;
 pub mod cause;
 pub mod checkout;
 pub mod cmd;
@@ -33,6 +34,7 @@ pub mod packaging;
 pub mod process;
 pub mod progress;
 pub mod pull;
+pub mod push;
 mod ranges;
 pub mod reference;
 pub mod registry;

@@ -19,9 +19,9 @@ use crate::engine::{self, Choice, DockerEndpointFlags, Engine};
 use crate::progress::Progress;
 use crate::pull::{self, Interrupt, Interrupter, Part, Policy, Session};
 use crate::reference::Reference;
-use crate::registry::{Client, Credentials, Settings, Waiting};
+use crate::registry::{Access, Client, Credentials, Settings, Waiting};
 use crate::store::{Snapshot, Store};
-use crate::ui::{self, ProgressMode, Ui};
+use crate::ui::{self, ProgressMode, Ui, Way};
 
 /// How long after the user asked to stop everything may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -109,6 +109,15 @@ impl Context {
     }
 
     pub(super) fn client(&self) -> Result<Client> {
+        self.client_with(Access::Pull)
+    }
+
+    /// A client that may write, and read `others` of a registry's repositories.
+    pub(super) fn client_to_push(&self, others: Vec<String>) -> Result<Client> {
+        self.client_with(Access::Push(others))
+    }
+
+    fn client_with(&self, access: Access) -> Result<Client> {
         let registry = &self.global.registry;
         let explicit = self.explicit_credentials()?;
         let required = registry.authfile.clone().or_else(|| self.environment.authfile());
@@ -117,7 +126,7 @@ impl Context {
         let ui = self.ui.clone();
         let waiting = Waiting::new(move |text| ui.note(text));
         let tls_verify = registry.tls_verify;
-        Ok(Client::new(Settings { credentials, tls_verify, user_agent, waiting, ..Settings::default() })?)
+        Ok(Client::new(Settings { credentials, tls_verify, user_agent, access, waiting, ..Settings::default() })?)
     }
 
     /// `--creds`.
@@ -129,7 +138,7 @@ impl Context {
         Ok(Session {
             client: self.client()?,
             store: self.store()?,
-            progress: self.ui.progress(self.global.progress),
+            progress: self.ui.progress(self.global.progress, Way::Here),
             settings: self.pull_settings(),
             platform: self.global.registry.platform.clone(),
             part: Part::default(),

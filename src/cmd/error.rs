@@ -8,8 +8,8 @@ use super::{FAILURE, INTERRUPTED};
 use crate::cause::one_line;
 use crate::ui::{SENTENCE, Ui, shortened};
 use crate::{
-    checkout, config, deliver, digest, driver, engine, model, mount, packaging, process, pull, reference, registry,
-    rewrite, store, template,
+    add, checkout, config, deliver, digest, driver, engine, model, mount, packaging, process, pull, push, reference,
+    registry, rewrite, store, template,
 };
 
 /// The result of a command.
@@ -96,6 +96,12 @@ pub enum Error {
     /// The volume driver.
     #[error(transparent)]
     Driver(#[from] driver::Error),
+    /// An artifact to be made.
+    #[error(transparent)]
+    Add(#[from] add::Error),
+    /// A push.
+    #[error(transparent)]
+    Push(#[from] push::Error),
     /// What a model is.
     #[error(transparent)]
     Model(#[from] model::Error),
@@ -150,6 +156,7 @@ impl Error {
             Self::Pull(pull::Error::Interrupted)
                 | Self::Deliver(deliver::Error::Pull(pull::Error::Interrupted))
                 | Self::Model(model::Error::Pull(pull::Error::Interrupted))
+                | Self::Push(push::Error::Pull(pull::Error::Interrupted))
         )
     }
 }

@@ -1,5 +1,6 @@
 //! `artishim extract`.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -30,7 +31,7 @@ pub(super) async fn run(context: &Context, args: &ExtractArgs) -> Result<()> {
     let store = context.store()?;
     let entry = match store.find(&args.artifact) {
         Ok(entry) => entry,
-        Err(error) => return Err(context.hand_over(error, &podman_arguments(args)).await),
+        Err(error) => return Err(context.hand_over(error, &args.artifact, |name| podman_arguments(args, name)).await),
     };
     let artifact = crate::pull::load(&store, &entry)?.ok_or_else(|| Error::Incomplete(args.artifact.clone()))?;
     let snapshot = checkout(&store, &artifact)?;
@@ -51,11 +52,11 @@ pub(super) async fn run(context: &Context, args: &ExtractArgs) -> Result<()> {
     }
 }
 
-fn podman_arguments(args: &ExtractArgs) -> Vec<&str> {
-    let mut arguments = vec!["extract"];
-    arguments.extend(args.title.iter().flat_map(|title| ["--title", title]));
-    arguments.extend(args.digest.iter().flat_map(|digest| ["--digest", digest]));
-    arguments.extend([args.artifact.as_str(), args.target.to_str().unwrap_or_default()]);
+fn podman_arguments(args: &ExtractArgs, name: String) -> Vec<OsString> {
+    let mut arguments = vec![OsString::from("extract")];
+    arguments.extend(args.title.iter().map(|title| OsString::from(format!("--title={title}"))));
+    arguments.extend(args.digest.iter().map(|digest| OsString::from(format!("--digest={digest}"))));
+    arguments.extend([OsString::from(name), OsString::from(&args.target)]);
     arguments
 }
 

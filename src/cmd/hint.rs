@@ -2,7 +2,9 @@
 
 use super::Error;
 use crate::registry::Cause;
-use crate::{checkout, config, deliver, digest, driver, engine, model, packaging, pull, registry, store};
+use crate::{
+    add, checkout, config, deliver, digest, driver, engine, media, model, packaging, pull, push, registry, store,
+};
 
 /// The way out of a full disk.
 const ROOM: &str = "free some space, or name a store on another filesystem with --store or ARTISHIM_STORE";
@@ -40,6 +42,8 @@ fn own_hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         Some(Error::Model(model::Error::Pull(error))) => return pull_hint(error),
         Some(Error::Model(model::Error::Store(error))) => return store_hint(error),
         Some(Error::Decision(error)) => return decision_hint(error),
+        Some(Error::Add(error)) => return add_hint(error),
+        Some(Error::Push(error)) => return push_hint(error),
         Some(Error::Part(name, _)) => return Some(rest_hint(name)),
         Some(Error::Incomplete(name)) => return Some(format!("pull it again: artishim pull {name}")),
         _ => {}
@@ -53,6 +57,26 @@ fn checkout_hint(error: &checkout::Error) -> Option<String> {
         checkout::Error::Pull(error) => pull_hint(error),
         checkout::Error::Store(error) => store_hint(error),
         checkout::Error::Stopped(_) => None,
+    }
+}
+
+fn add_hint(error: &add::Error) -> Option<String> {
+    match error {
+        add::Error::Exists(_) => Some(String::from("--replace takes its name, --append adds to it")),
+        add::Error::Part(name) => Some(rest_hint(name)),
+        add::Error::Changed(_) => Some(String::from("look at it, and try again")),
+        add::Error::NoName => Some(format!("name it: --annotation {}=NAME", media::TITLE)),
+        add::Error::Store(error) => store_hint(error),
+        _ => None,
+    }
+}
+
+fn push_hint(error: &push::Error) -> Option<String> {
+    match error {
+        push::Error::Incomplete(name) => Some(rest_hint(name)),
+        push::Error::Registry(error) => registry_hint(error),
+        push::Error::Store(error) => store_hint(error),
+        _ => None,
     }
 }
 

@@ -56,7 +56,10 @@ pub(super) async fn run(context: &Context, args: &InspectArgs) -> Result<()> {
     let store = context.store()?;
     let entry = match store.find(&args.artifact) {
         Ok(entry) => entry,
-        Err(error) => return Err(context.hand_over(error, &["inspect", &args.artifact]).await),
+        Err(error) => {
+            let arguments = |name| vec![String::from("inspect"), name];
+            return Err(context.hand_over(error, &args.artifact, arguments).await);
+        }
     };
     let (bytes, _) = store.manifest(&entry.descriptor.digest)?;
     let mut manifest = serde_json::from_slice(&bytes).map_err(Error::internal)?;

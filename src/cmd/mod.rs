@@ -1,5 +1,6 @@
 //! The command line: definitions, dispatch, and what every command works with.
 
+mod add;
 mod args;
 mod compose;
 mod context;
@@ -17,12 +18,15 @@ mod mount;
 mod path;
 mod podman;
 mod prepare;
+mod prune;
 mod pull;
+mod push;
 mod rm;
 mod run;
 mod serve;
 mod shim;
 mod stop;
+mod tag;
 mod volume;
 
 use std::ffi::{OsStr, OsString};
@@ -53,12 +57,17 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Add(add::AddArgs),
     Pull(pull::PullArgs),
+    Push(push::PushArgs),
     #[command(visible_alias = "list")]
     Ls(ls::LsArgs),
     Inspect(inspect::InspectArgs),
+    Tag(tag::TagArgs),
+    Untag(tag::UntagArgs),
     #[command(visible_alias = "remove")]
     Rm(rm::RmArgs),
+    Prune(prune::PruneArgs),
     Extract(extract::ExtractArgs),
     Run(run::RunArgs),
     Create(run::RunArgs),
@@ -105,10 +114,15 @@ fn ui(arguments: &[OsString]) -> Ui {
 
 async fn run(context: &Context, command: Command) -> Result<()> {
     match command {
+        Command::Add(args) => add::run(context, args).await,
         Command::Pull(args) => pull::run(context, args).await,
+        Command::Push(args) => push::run(context, args).await,
         Command::Ls(args) => ls::run(context, &args).await,
         Command::Inspect(args) => inspect::run(context, &args).await,
+        Command::Tag(args) => tag::tag(context, &args),
+        Command::Untag(args) => tag::untag(context, &args),
         Command::Rm(args) => rm::run(context, &args).await,
+        Command::Prune(args) => prune::run(context, &args),
         Command::Extract(args) => extract::run(context, &args).await,
         Command::Run(args) => run::run(context, run::Verb::Run, args).await,
         Command::Create(args) => run::run(context, run::Verb::Create, args).await,

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use super::{Context, Error, Result};
 use crate::engine::Engine;
+use crate::reference::Reference;
 use crate::store;
 
 /// The fields of a line of `podman artifact ls`, in the order of [`super::ls::Line`]'s.
@@ -23,19 +24,41 @@ impl Context {
 
     /// Hands an artifact that our store does not have to podman, which takes this process's place.
     ///
-    /// Any other error, and that one without such a podman, is given back.
-    pub(super) async fn hand_over(&self, error: store::Error, arguments: &[&str]) -> Error {
+    /// `arguments` makes podman's arguments of what the artifact is called there. Any other error, and that one where
+    /// podman has no such artifact either, is given back.
+    pub(super) async fn hand_over<A: Into<OsString>>(
+        &self,
+        error: store::Error,
+        artifact: &str,
+        arguments: impl FnOnce(String) -> Vec<A>,
+    ) -> Error {
         if !matches!(error, store::Error::NotFound { .. }) {
             return error.into();
         }
-        match self.artifact_podman().await.map(|podman| podman.cli().cloned()) {
-            Some(Ok(cli)) => {
-                let arguments = arguments.iter().map(OsString::from);
-                cli.call().arg("artifact").args(arguments).exec().into()
-            }
-            Some(Err(error)) => error.into(),
-            None => error.into(),
+        let Some(podman) = self.artifact_podman().await else { return error.into() };
+        let listed = match self.podman_artifacts().await {
+            Ok(listed) => listed,
+            Err(error) => return error,
+        };
+        match podmans_name(&listed, artifact) {
+            Ok(Some(name)) => match podman.cli() {
+                Ok(cli) => cli.call().arg("artifact").args(arguments(name)).exec().into(),
+                Err(error) => error.into(),
+            },
+            Ok(None) => error.into(),
+            Err(error) => error.into(),
         }
+    }
+
+    /// Runs `podman artifact add`, which prints the digest; two at once would lose one (podman#27569).
+    pub(super) async fn add_by_podman(&self, podman: &Engine, arguments: Vec<OsString>) -> Result<String> {
+        let store = self.store()?;
+        let call = podman.cli()?.call().args(["artifact", "add"]).args(arguments);
+        let added = crate::process::run_blocking(move || -> Result<Vec<u8>> {
+            let _turn = store.turn_at_podman()?;
+            Ok(call.capture()?)
+        });
+        Ok(String::from_utf8_lossy(&added.await?).trim().to_owned())
     }
 
     /// What podman keeps: repository, tag, digest, time of creation and bytes of each artifact.
@@ -49,5 +72,64 @@ impl Context {
             fields.try_into().ok()
         };
         Ok(listed.lines().filter_map(fields).collect())
+    }
+}
+
+/// What podman calls the artifact that `text` means: podman itself compares names byte for byte, and takes a single digit
+/// of any digest for one.
+fn podmans_name(listed: &[[String; 5]], text: &str) -> Result<Option<String>, store::Error> {
+    let name = |[repository, tag, ..]: &[String; 5]| {
+        if tag.is_empty() { repository.clone() } else { format!("{repository}:{tag}") }
+    };
+    let full = text.parse::<Reference>().map(|reference| reference.to_string());
+    let wanted = [Some(text.to_owned()), full.ok()];
+    if let Some(found) = listed.iter().map(name).find(|name| wanted.iter().flatten().any(|wanted| wanted == name)) {
+        return Ok(Some(found));
+    }
+    let hex = text.strip_prefix("sha256:").unwrap_or(text);
+    let is_hex = hex.len() >= store::SHORTEST_PREFIX && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let meant: Vec<&[String; 5]> = listed.iter().filter(|line| is_hex && line[2].starts_with(hex)).collect();
+    match meant.as_slice() {
+        [first, others @ ..] if others.iter().all(|other| other[2] == first[2]) => Ok(Some(first[2].clone())),
+        [] => Ok(None),
+        several => {
+            let names = several.iter().map(|line| name(line)).collect();
+            Err(store::Error::Ambiguous { text: text.to_owned(), names })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn podman_is_asked_for_what_it_has_and_for_nothing_that_only_begins_alike() {
+        let line = |repository: &str, tag: &str, digest: &str| {
+            [repository, tag, &format!("{digest:0<64}"), "", ""].map(str::to_owned)
+        };
+        let listed = [
+            line("a1", "", "beef1"),
+            line("quay.io/acme/llama", "8b", "beef2"),
+            line("docker.io/library/gemma", "latest", "cafe3"),
+        ];
+        let cafe = format!("{:0<64}", "cafe3");
+        let cases = [
+            ("a1", Some("a1")),
+            ("quay.io/acme/llama:8b", Some("quay.io/acme/llama:8b")),
+            ("oci://quay.io/acme/llama:8b", Some("quay.io/acme/llama:8b")),
+            ("gemma", Some("docker.io/library/gemma:latest")),
+            ("cafe", Some(cafe.as_str())),
+            ("sha256:cafe3", Some(cafe.as_str())),
+            ("caf", None),
+            ("b", None),
+            ("", None),
+            ("other", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(podmans_name(&listed, text).unwrap().as_deref(), expected, "{text}");
+        }
+        let ambiguous = podmans_name(&listed, "beef").unwrap_err().to_string();
+        assert_eq!(ambiguous, "beef could be any of a1, quay.io/acme/llama:8b");
     }
 }

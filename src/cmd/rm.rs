@@ -27,7 +27,7 @@ pub(super) async fn run(context: &Context, args: &RmArgs) -> Result<()> {
         && !args.ignore
         && let Err(error) = store.find(artifact)
     {
-        return Err(context.hand_over(error, &["rm", artifact]).await);
+        return Err(context.hand_over(error, artifact, |name| vec![String::from("rm"), name]).await);
     }
     let guard = store.exclusive()?;
     // All names are looked up before anything is removed: a mistyped one leaves everything as it was.
@@ -35,7 +35,7 @@ pub(super) async fn run(context: &Context, args: &RmArgs) -> Result<()> {
     for entry in &entries {
         store.untag(&guard, entry)?;
     }
-    store.gc(&guard, false)?;
+    store.gc(&guard)?;
     drop(guard);
     for entry in &entries {
         context.ui.data(entry.descriptor.digest.hex())?;

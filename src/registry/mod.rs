@@ -27,6 +27,7 @@ pub(crate) mod test_registry;
 #[cfg(test)]
 mod tests;
 mod token;
+mod upload;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,9 +42,10 @@ pub use self::hosts::{Known, is_local};
 pub use self::retry::Patience;
 pub use self::safe_url::SafeUrl;
 pub use self::source::Source;
+pub use self::upload::{Sent, Upload};
 
 use self::hosts::{Registries, Scheme, Trust};
-use self::http::{Http, Location, Response};
+use self::http::{Http, Location, Place, Response};
 use self::request::{Method, Request};
 use self::token::{Authorization, Refusal, Tokens};
 use crate::cause::one_line;
@@ -67,10 +69,22 @@ pub struct Settings {
     pub tls_verify: Option<bool>,
     /// The `User-Agent` of all requests.
     pub user_agent: String,
+    /// What tokens are asked for.
+    pub access: Access,
     /// How long a registry is borne with that does not give its manifests.
     pub patience: Patience,
     /// Who is told of a wait that somebody could wonder about.
     pub waiting: Waiting,
+}
+
+/// What a token is to allow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// Reading.
+    #[default]
+    Pull,
+    /// Writing, and reading the repositories that blobs may be taken from.
+    Push(Vec<String>),
 }
 
 type Hear = dyn Fn(&str) + Send + Sync;
@@ -111,6 +125,15 @@ struct Shared {
     waiting: Waiting,
 }
 
+/// Where a request goes.
+#[derive(Clone, Copy)]
+enum Target<'a> {
+    /// Below the repository.
+    Path(&'a str),
+    /// Where the registry said that an upload goes on.
+    Place(&'a Place),
+}
+
 /// A manifest as the registry holds it, with its digest checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawManifest {
@@ -129,7 +152,7 @@ impl Client {
         Ok(Self(Arc::new(Shared {
             http: Http::new(settings.user_agent),
             registries: Registries::default(),
-            tokens: Tokens::new(settings.credentials),
+            tokens: Tokens::new(settings.credentials, settings.access),
             tls_verify: settings.tls_verify,
             patience: settings.patience,
             waiting: settings.waiting,
@@ -195,11 +218,21 @@ impl Client {
     /// Between many connections even a new token may have expired before this request came to use it, so a refusal is
     /// believed after [`MAX_RENEWALS`], or when there is nothing else to show.
     async fn send(&self, reference: &Reference, path: &str, request: &Request) -> Result<Response> {
+        self.send_authorized(reference, Target::Path(path), request).await
+    }
+
+    async fn send_authorized(&self, reference: &Reference, target: Target<'_>, request: &Request) -> Result<Response> {
         let tokens = &self.0.tokens;
         let mut grant = tokens.current(reference).await;
         let mut renewals = 0;
         loop {
-            let response = self.reach(reference, path, request, grant.authorization.as_ref()).await?;
+            let authorization = grant.authorization.as_ref();
+            let response = match target {
+                Target::Path(path) => self.reach(reference, path, request, authorization).await?,
+                Target::Place(place) => {
+                    self.0.http.send_to(place, request, authorization, self.trust(reference)).await?
+                }
+            };
             if !response.is_challenge() {
                 return Ok(response);
             }

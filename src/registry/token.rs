@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::Deserialize;
 
+use super::Access;
 use super::challenge::Challenge;
 use super::credentials::{self, Credential, Credentials, HelperFailure};
 use super::error::{Error, Result};
@@ -69,6 +70,7 @@ impl Grant {
 /// The grants of all repositories.
 pub(super) struct Tokens {
     credentials: Credentials,
+    access: Access,
     /// The first registry that asked for the explicit credentials, and the only one that gets them: users type one
     /// password, and a command may name several registries.
     explicit_for: OnceLock<String>,
@@ -78,8 +80,8 @@ pub(super) struct Tokens {
 type Slot = Arc<tokio::sync::Mutex<Grant>>;
 
 impl Tokens {
-    pub fn new(credentials: Credentials) -> Self {
-        Self { credentials, explicit_for: OnceLock::new(), slots: Mutex::default() }
+    pub fn new(credentials: Credentials, access: Access) -> Self {
+        Self { credentials, access, explicit_for: OnceLock::new(), slots: Mutex::default() }
     }
 
     /// The grant for the repository, if it has one; waits while another request renews it.
@@ -107,7 +109,8 @@ impl Tokens {
             Err(error) => return Err(error.into()),
         };
         let empty = Grant { authorization: None, had_credentials: credential.is_some(), helper };
-        let exchange = Exchange { http, trust, reference, credential, grant: empty };
+        let access = &self.access;
+        let exchange = Exchange { http, trust, reference, access, credential, grant: empty };
         *grant = exchange.run(refusal).await?;
         Ok(grant.clone())
     }
@@ -146,6 +149,7 @@ struct Exchange<'a> {
     http: &'a Http,
     trust: Trust,
     reference: &'a Reference,
+    access: &'a Access,
     credential: Option<Credential>,
     grant: Grant,
 }
@@ -194,7 +198,7 @@ impl Exchange<'_> {
     }
 
     fn token_request(&self, service: Option<&str>) -> Request {
-        let mut fields = vec![("scope", format!("repository:{}:pull", self.reference.repository()))];
+        let mut fields = self.scopes();
         fields.extend(service.map(|service| ("service", service.to_owned())));
         match &self.credential {
             Some(Credential::IdentityToken(token)) => {
@@ -209,6 +213,20 @@ impl Exchange<'_> {
             }
             None => Request { query: fields, ..Request::new(Method::Get) },
         }
+    }
+
+    /// OAuth's form has one scope with spaces, and servers take that from a query, too (distribution's token spec).
+    fn scopes(&self) -> Vec<(&'static str, String)> {
+        let own = self.reference.repository();
+        let scopes = match self.access {
+            Access::Pull => format!("repository:{own}:pull"),
+            Access::Push(others) => {
+                let others =
+                    others.iter().filter(|other| *other != own).map(|other| format!(" repository:{other}:pull"));
+                format!("repository:{own}:pull,push{}", others.collect::<String>())
+            }
+        };
+        vec![("scope", scopes)]
     }
 
     /// Which answers of a token server mean that the credentials are wrong: 400 is OAuth's for a bad refresh token.

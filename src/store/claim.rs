@@ -96,6 +96,11 @@ impl Store {
         Ingest::open(self, lease, blob, hold).map(|ingest| Some(Claim::Fetch(Box::new(ingest))))
     }
 
+    /// The one step that makes a blob visible: its bytes at `from` are verified, durable and read-only.
+    pub(super) fn show_blob(&self, from: &Path, digest: &Digest) -> Result<()> {
+        durable::rename(from, &self.blob_path(digest))
+    }
+
     /// Makes the names of all blobs durable.
     pub(super) fn sync_blobs(&self) -> Result<()> {
         let algorithms = [Algorithm::Sha256, Algorithm::Sha512];

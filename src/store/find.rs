@@ -8,7 +8,7 @@ use crate::digest::Digest;
 use crate::reference::Reference;
 
 /// The shortest piece of a digest that is taken for one, as in podman and docker.
-const SHORTEST_PREFIX: usize = 4;
+pub const SHORTEST_PREFIX: usize = 4;
 
 /// The entry that `text` means, the most literal reading first.
 pub(super) fn find(entries: &[Entry], text: &str) -> Result<Entry> {

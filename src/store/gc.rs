@@ -11,29 +11,35 @@ use super::claim::Hold;
 use super::error::{At, Error, Result};
 use super::lock::Exclusive;
 use super::plan::{self, Contents, References, Staged, Swept};
-use super::{Store, claim, durable, index, lease};
+use super::{Entry, Store, claim, durable, index, lease};
 use crate::digest::{Algorithm, Digest};
 
 impl Store {
-    /// Removes what neither the index nor a living lease needs; with `dry_run`, only tells.
-    pub fn gc(&self, guard: &Exclusive, dry_run: bool) -> Result<Swept> {
+    /// Removes what neither the index nor a living lease needs.
+    pub fn gc(&self, guard: &Exclusive) -> Result<Swept> {
         let leases = lease::read_all(self, guard)?;
-        let mut roots = index::roots(self.root())?;
-        roots.extend(leases.digests.iter().cloned());
-        roots.extend(self.volume_digests()?);
-        let mut kept = plan::keep(roots, |digest| self.references(digest))?;
         let contents = self.contents()?;
-        self.keep_parts(&contents, &mut kept)?;
-        let mut swept = plan::sweep(&contents, &kept);
-        if dry_run {
-            return Ok(swept);
-        }
+        let mut swept = self.plan(&contents, &leases, &[])?;
         leases.dead.iter().try_for_each(|path| durable::remove_file(path))?;
         self.remove_temporary(&plan::abandoned(&contents.temporary, &leases.ids))?;
         swept.snapshots.iter().try_for_each(|digest| self.remove_snapshot(digest))?;
         swept.ingests.retain(|digest| self.remove_ingest(digest));
         swept.blobs.iter().try_for_each(|digest| durable::remove_file(&self.blob_path(digest)))?;
         Ok(swept)
+    }
+
+    /// Tells what [`Store::gc`] would remove if `without` were not in the index.
+    pub fn would_sweep(&self, guard: &Exclusive, without: &[Entry]) -> Result<Swept> {
+        self.plan(&self.contents()?, &lease::read_all(self, guard)?, without)
+    }
+
+    fn plan(&self, contents: &Contents, leases: &lease::Found, without: &[Entry]) -> Result<Swept> {
+        let mut roots = index::roots(self.root(), without)?;
+        roots.extend(leases.digests.iter().cloned());
+        roots.extend(self.volume_digests()?);
+        let mut kept = plan::keep(roots, |digest| self.references(digest))?;
+        self.keep_parts(contents, &mut kept)?;
+        Ok(plan::sweep(contents, &kept))
     }
 
     /// Keeps the snapshots of parts of what is kept: a container may use one that no name stands for.
@@ -72,6 +78,10 @@ impl Store {
             })?;
         }
         each(&self.root().join("ingest"), |entry, name| {
+            if name.starts_with('.') {
+                contents.temporary.push(format!("ingest/{name}"));
+                return Ok(());
+            }
             // A record goes with its data; alone, it is what a crash has left.
             let path = entry.path().with_extension("");
             let digest = from_file_name(name.split('.').next().unwrap_or_default());
@@ -87,7 +97,7 @@ impl Store {
     fn add_snapshots(&self, contents: &mut Contents) -> Result<()> {
         each(&self.root().join("snapshots"), |entry, name| {
             if name.starts_with('.') {
-                contents.temporary.push(name.to_owned());
+                contents.temporary.push(format!("snapshots/{name}"));
             } else if let Some(digest) = from_file_name(name) {
                 contents.snapshots.push((digest, own_bytes(&entry.path())?));
             } else if let Some(digest) = name.strip_suffix(".json").and_then(from_file_name)
@@ -101,7 +111,7 @@ impl Store {
 
     fn remove_temporary(&self, names: &[&str]) -> Result<()> {
         durable::remove_file(&self.root().join(".index.json.tmp"))?;
-        names.iter().map(|name| self.root().join("snapshots").join(name)).try_for_each(|path| {
+        names.iter().map(|name| self.root().join(name)).try_for_each(|path| {
             if path.is_dir() { durable::remove_dir_all(&path) } else { durable::remove_file(&path) }
         })
     }

@@ -93,6 +93,20 @@ impl Store {
         save(self.root(), &index)
     }
 
+    /// Takes the name from `entry`, which stays without one unless another name stands for the same.
+    pub fn unname(&self, guard: &Exclusive, entry: &Entry) -> Result<()> {
+        self.untag(guard, entry)?;
+        let mut index = load(self.root())?;
+        let others = index.manifests.iter().filter_map(Entry::read);
+        if others.map(|other| other.extent()).any(|extent| extent == entry.extent()) {
+            return Ok(());
+        }
+        let mut descriptor = entry.descriptor.clone();
+        descriptor.annotations.remove(media::REF_NAME);
+        index.manifests.push(serde_json::to_value(&descriptor).map_err(|source| damaged(self.root(), source))?);
+        save(self.root(), &index)
+    }
+
     /// Takes `entry` out of the index; its blobs are swept by the next [`Store::gc`].
     pub fn untag(&self, _guard: &Exclusive, entry: &Entry) -> Result<()> {
         let mut index = load(self.root())?;
@@ -121,10 +135,11 @@ pub(super) fn create(root: &Path) -> Result<()> {
     save(root, &empty)
 }
 
-/// The digests of all entries, also of those that cannot be read otherwise.
-pub(super) fn roots(root: &Path) -> Result<Vec<Digest>> {
+/// The digests of all entries but `without`, also of those that cannot be read otherwise.
+pub(super) fn roots(root: &Path, without: &[Entry]) -> Result<Vec<Digest>> {
     let digest = |value: &Value| value.get("digest")?.as_str()?.parse().ok();
-    Ok(load(root)?.manifests.iter().filter_map(digest).collect())
+    let is_kept = |value: &&Value| !Entry::read(value).is_some_and(|entry| without.contains(&entry));
+    Ok(load(root)?.manifests.iter().filter(is_kept).filter_map(digest).collect())
 }
 
 fn load(root: &Path) -> Result<Index> {

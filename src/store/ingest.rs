@@ -220,7 +220,7 @@ impl Ingest {
         self.flush(File::sync_all)?;
         // From the rename on, the path may be somebody else's.
         self.hold.forget()?;
-        durable::rename(self.hold.path(), &self.store.blob_path(&self.blob.digest))?;
+        self.store.show_blob(self.hold.path(), &self.blob.digest)?;
         self.end = End::Committed;
         Ok(())
     }

@@ -34,6 +34,15 @@ impl Store {
         Ok(Shared { _file: file })
     }
 
+    /// Waits for the turn to have podman add an artifact, which ends when what is returned is dropped.
+    pub fn turn_at_podman(&self) -> Result<File> {
+        self.check_writable()?;
+        let path = self.root().join("podman.lock");
+        let file = durable::open_or_create(&path)?;
+        file.lock().at(&path)?;
+        Ok(file)
+    }
+
     /// Waits until nobody else holds the store; released on drop.
     ///
     /// Whoever holds it must not call what takes the lock itself, such as [`Store::lease`] or [`Store::ingest`]: it

@@ -7,6 +7,7 @@
 //! index.json                    one entry per name; the name is the annotation org.opencontainers.image.ref.name
 //! blobs/<alg>/<hex>             verified bytes, mode 0444, never changed
 //! ingest/<alg>-<hex>            a blob being fetched, locked by whoever fetches; its bytes come in any order
+//! ingest/.<process>-<n>-<n>     a blob being made of what the user has, until its digest is known
 //! ingest/<alg>-<hex>.ranges     which of them are there: a header with digest and size, then lines `start end`
 //! snapshots/<alg>-<hex>/        the files of the manifest <alg>:<hex>, or of a part, under their names, mode 0444
 //! snapshots/<alg>-<hex>.json    their listing; the snapshot exists if the directory and the listing do
@@ -14,6 +15,7 @@
 //! volumes/<name>.json           what the volume driver knows of a volume
 //! volumes/shown/<name>/         where it shows the volume's snapshot
 //! lock                          the store's lock
+//! podman.lock                   held by who has podman add an artifact to its own store
 //! ```
 //!
 //! Names with a leading dot are temporary. Directories are 0755 and files readable for all, because rootless engines and
@@ -58,6 +60,7 @@
 //! removed; another one is kept for resumption if it is kept by a root, and for seven days after its last change if it is
 //! not.
 
+mod add;
 mod claim;
 mod copy;
 mod durable;
@@ -87,9 +90,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use add::Incoming;
 pub use claim::Claim;
 pub use copy::remove_copy;
 pub use error::{Error, Result};
+pub use find::SHORTEST_PREFIX;
 pub use index::Entry;
 pub use ingest::Ingest;
 pub use lease::Lease;

@@ -27,7 +27,7 @@ pub(super) struct Contents {
     pub(super) snapshots: Vec<(Digest, u64)>,
     /// The ingests nobody holds.
     pub(super) ingests: Vec<Staged>,
-    /// The names in `snapshots` with a leading dot.
+    /// Names with a leading dot, below the store's root.
     pub(super) temporary: Vec<String>,
 }
 
@@ -98,7 +98,10 @@ pub(super) fn sweep(contents: &Contents, kept: &HashSet<Digest>) -> Swept {
 
 /// The temporary names that no living lease stands behind.
 pub(super) fn abandoned<'a>(temporary: &'a [String], leases: &[String]) -> Vec<&'a str> {
-    let is_alive = |name: &str| leases.iter().any(|id| name.starts_with(&format!(".{id}-")));
+    let is_alive = |path: &str| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        leases.iter().any(|id| name.starts_with(&format!(".{id}-")))
+    };
     temporary.iter().map(String::as_str).filter(|name| !is_alive(name)).collect()
 }
 
@@ -169,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_temporary_files_of_living_processes_stay() {
-        let names = [".12-3-0", ".12-3-1.json", ".1-3-0", ".12-30-0", ".trash-x"].map(str::to_owned);
-        assert_eq!(abandoned(&names, &["12-3".to_owned()]), [".1-3-0", ".12-30-0", ".trash-x"]);
+        let names = ["a/.12-3-0", "b/.12-3-1.json", "a/.1-3-0", "a/.12-30-0", "a/.trash-x"].map(str::to_owned);
+        assert_eq!(abandoned(&names, &["12-3".to_owned()]), ["a/.1-3-0", "a/.12-30-0", "a/.trash-x"]);
     }
 }

@@ -20,7 +20,7 @@ use self::screen::{Screen, Size};
 pub use compose::Kind;
 pub use human::{ago, count, created_at, duration, size};
 pub use json::to_json;
-pub use progress::ProgressMode;
+pub use progress::{ProgressMode, Way};
 pub use table::columns;
 pub use untrusted::{NAME, SENTENCE, in_json, in_line, printable, shortened};
 

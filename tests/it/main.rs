@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 #![allow(clippy::print_stdout, reason = "the harness shows it where a test fails")]
 
+mod add;
 mod commands;
 mod common;
 mod compose;
@@ -18,6 +19,7 @@ mod packagings;
 mod parts;
 mod prefix;
 mod pull;
+mod push;
 mod serve;
 mod unpacking;
 mod untrusted;

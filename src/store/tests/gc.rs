@@ -4,7 +4,7 @@ use super::*;
 use crate::listing::Extent;
 
 fn gc(store: &Store) -> Swept {
-    store.gc(&store.exclusive().unwrap(), false).unwrap()
+    store.gc(&store.exclusive().unwrap()).unwrap()
 }
 
 /// A fixture whose own lease holds nothing, so that only the test's do.
@@ -42,7 +42,7 @@ fn what_is_tagged_stays_and_what_is_not_goes() {
     assert_eq!(gc(&fixture.store), Swept::default());
     let entry = fixture.store.find("quay.io/a:2").unwrap();
     fixture.store.untag(&fixture.store.exclusive().unwrap(), &entry).unwrap();
-    let told = fixture.store.gc(&fixture.store.exclusive().unwrap(), true).unwrap();
+    let told = fixture.store.would_sweep(&fixture.store.exclusive().unwrap(), &[]).unwrap();
     assert!(fixture.store.has_blob(&theirs).unwrap());
     let swept = gc(&fixture.reopen());
     assert_eq!(swept, told);

@@ -83,7 +83,7 @@ fn a_process_killed_at_any_moment_leaves_a_store_where_the_next_goes_on() {
         child.kill().unwrap();
         child.wait().unwrap();
         check(&fixture.store, &bytes);
-        fixture.store.gc(&fixture.store.exclusive().unwrap(), false).unwrap();
+        fixture.store.gc(&fixture.store.exclusive().unwrap()).unwrap();
         assert!(fs::read_dir(fixture.store.root().join("leases")).unwrap().count() <= 1);
         if let Some(Claim::Fetch(ingest)) = fixture.store.try_ingest(&fixture.lease, &blob).unwrap() {
             assert_eq!(ingest.present() % CHUNK as u64, 0);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::tally::{Blob, Tally};
 use super::text::{File, State, frame, percent};
 use super::told::Told;
-use super::{Ui, lock};
+use super::{Ui, Way, lock};
 use crate::digest::Digest;
 use crate::manifest::Descriptor;
 use crate::progress::Progress;
@@ -39,7 +39,6 @@ struct Board {
     painting: Mutex<()>,
 }
 
-#[derive(Default)]
 struct Waiting {
     told: Told,
     /// What is to be printed with the next picture.
@@ -47,8 +46,9 @@ struct Waiting {
 }
 
 impl Bars {
-    pub(super) fn new(ui: Ui) -> Self {
-        let board = Board { ui, state: Mutex::default(), painting: Mutex::default() };
+    pub(super) fn new(ui: Ui, way: Way) -> Self {
+        let state = Mutex::new(Waiting { told: Told::new(way), lines: Vec::new() });
+        let board = Board { ui, state, painting: Mutex::default() };
         Self { board: Arc::new(board), painter: OnceLock::new() }
     }
 
@@ -195,7 +195,7 @@ mod tests {
     /// Bars that are painted only when a test does so.
     fn bars() -> (Bars, Written) {
         let (ui, written) = terminal();
-        let bars = Bars::new(ui);
+        let bars = Bars::new(ui, Way::Here);
         bars.painter.get_or_init(|| None);
         (bars, written)
     }
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn the_thread_paints_and_is_gone_with_the_bars() {
         let (ui, written) = terminal();
-        let bars = Bars::new(ui);
+        let bars = Bars::new(ui, Way::Here);
         bars.planned(2, 2000);
         bars.started(&sized("a", 1000), "a", 500);
         let start = Instant::now();

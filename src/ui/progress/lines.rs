@@ -3,9 +3,8 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::text;
 use super::told::Told;
-use super::{Ui, lock};
+use super::{Ui, Way, lock};
 use crate::digest::Digest;
 use crate::manifest::Descriptor;
 use crate::progress::Progress;
@@ -19,8 +18,8 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(ui: Ui, pause: (Duration, Duration)) -> Self {
-        Self { ui, pause, told: Mutex::default() }
+    pub(super) fn new(ui: Ui, pause: (Duration, Duration), way: Way) -> Self {
+        Self { ui, pause, told: Mutex::new(Told::new(way)) }
     }
 
     fn say(&self, lines: impl IntoIterator<Item = String>) {
@@ -36,7 +35,7 @@ impl Lines {
         let age = told.tally.age(now);
         if is_due(age, told.stood, self.pause) {
             told.stood = age;
-            self.say([text::sentence(&told.tally.total())]);
+            self.say([told.sentence()]);
         }
     }
 }
@@ -96,7 +95,7 @@ mod tests {
     #[test]
     fn a_long_pull_says_now_and_then_where_it_stands() {
         let (ui, captured) = Ui::captured();
-        let lines = Lines::new(ui.clone(), ui.pause());
+        let lines = Lines::new(ui.clone(), ui.pause(), Way::Here);
         lines.planned(2, 2_000_000_000);
         lines.connections(8);
         let start = Instant::now();

@@ -32,14 +32,40 @@ pub enum ProgressMode {
     Quiet,
 }
 
+/// Which way the bytes go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Way {
+    /// From a registry.
+    #[default]
+    Here,
+    /// To a registry.
+    There,
+}
+
+impl Way {
+    const fn doing(self) -> &'static str {
+        match self {
+            Self::Here => "Fetching",
+            Self::There => "Sending",
+        }
+    }
+
+    const fn done(self) -> &'static str {
+        match self {
+            Self::Here => "Fetched",
+            Self::There => "Sent",
+        }
+    }
+}
+
 impl Ui {
-    /// The watcher for a pull.
-    pub fn progress(&self, mode: ProgressMode) -> Arc<dyn Progress> {
+    /// The watcher for a pull or a push.
+    pub fn progress(&self, mode: ProgressMode, way: Way) -> Arc<dyn Progress> {
         match self.chosen(mode) {
-            ProgressMode::Bars => Arc::new(bars::Bars::new(self.clone())),
+            ProgressMode::Bars => Arc::new(bars::Bars::new(self.clone(), way)),
             ProgressMode::Json => Arc::new(events::Events::new(self.clone())),
             ProgressMode::Quiet => Arc::new(Silent),
-            ProgressMode::Auto | ProgressMode::Plain => Arc::new(lines::Lines::new(self.clone(), self.pause())),
+            ProgressMode::Auto | ProgressMode::Plain => Arc::new(lines::Lines::new(self.clone(), self.pause(), way)),
         }
     }
 

@@ -14,7 +14,7 @@ pub(super) fn sized(name: &str, size: u64) -> Descriptor {
 
 fn pull(mode: ProgressMode, quiet: bool) -> String {
     let (ui, captured) = Ui::captured();
-    let progress = ui.with_quiet(quiet).progress(mode);
+    let progress = ui.with_quiet(quiet).progress(mode, Way::Here);
     let (new, old) = (sized("new", 3006), sized("old", 3));
     progress.planned(2, 3009);
     progress.connections(1);
@@ -70,7 +70,7 @@ fn json_has_a_line_per_event_also_when_quiet() {
 #[test]
 fn json_tells_of_an_advance_how_fast_it_goes() {
     let (ui, captured) = Ui::captured();
-    let progress = ui.progress(ProgressMode::Json);
+    let progress = ui.progress(ProgressMode::Json, Way::Here);
     let blob = sized("a", 1_000_000);
     progress.planned(2, 3_000_000);
     progress.connections(4);
@@ -93,7 +93,7 @@ fn json_tells_of_an_advance_how_fast_it_goes() {
 #[test]
 fn json_tells_of_an_advance_at_most_five_times_a_second() {
     let (ui, captured) = Ui::captured();
-    let progress = ui.progress(ProgressMode::Json);
+    let progress = ui.progress(ProgressMode::Json, Way::Here);
     let blobs: Vec<Descriptor> = (0..100).map(|number| sized(&number.to_string(), 1000)).collect();
     blobs.iter().for_each(|blob| progress.started(blob, "a", 0));
     std::thread::sleep(ADVANCED_EVERY);
@@ -106,7 +106,7 @@ fn json_tells_of_an_advance_at_most_five_times_a_second() {
 #[test]
 fn of_many_files_the_small_ones_are_counted() {
     let (ui, captured) = Ui::captured();
-    let progress = ui.progress(ProgressMode::Plain);
+    let progress = ui.progress(ProgressMode::Plain, Way::Here);
     progress.planned(2000, 0);
     for number in 0..1999 {
         let blob = sized(&number.to_string(), 1000);
@@ -138,7 +138,7 @@ Fetched 1899 small files (1.899MB)
 #[test]
 fn what_a_failed_pull_counted_is_said_in_the_end() {
     let (ui, captured) = Ui::captured();
-    let progress = ui.progress(ProgressMode::Plain);
+    let progress = ui.progress(ProgressMode::Plain, Way::Here);
     progress.planned(40, 4000);
     progress.started(&sized("a", 100), "a", 0);
     progress.finished(&digest("a"));

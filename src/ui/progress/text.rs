@@ -2,6 +2,7 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
+use super::Way;
 use super::tally::Total;
 use crate::ui::human;
 
@@ -56,9 +57,9 @@ pub(super) fn resumed(percent: u64) -> String {
 }
 
 /// Where the pulls stand, as a sentence for a log.
-pub(super) fn sentence(total: &Total) -> String {
+pub(super) fn sentence(total: &Total, way: Way) -> String {
     let (bytes, size) = (human::size(total.bytes), human::size(total.size));
-    let mut text = format!("Fetching: {bytes} of {size} ({} %)", percent(total.bytes, total.size));
+    let mut text = format!("{}: {bytes} of {size} ({} %)", way.doing(), percent(total.bytes, total.size));
     text += &format!(", {}/s", human::size(total.speed));
     if let Some(eta) = total.eta {
         text += &format!(", ETA {}", time(eta));
@@ -241,11 +242,11 @@ mod tests {
     #[test]
     fn a_sentence_says_what_is_known() {
         let all = "Fetching: 2.402GB of 8.006GB (30 %), 104.3MB/s, ETA 54s, 1 of 3 files, 8 connections";
-        assert_eq!(sentence(&total()), all);
+        assert_eq!(sentence(&total(), Way::Here), all);
         let one = Total { blobs: 1, eta: None, speed: 0, connections: 1, ..total() };
-        assert_eq!(sentence(&one), "Fetching: 2.402GB of 8.006GB (30 %), 0B/s, 1 connection");
+        assert_eq!(sentence(&one, Way::Here), "Fetching: 2.402GB of 8.006GB (30 %), 0B/s, 1 connection");
         let unknown = Total { connections: 0, ..one };
-        assert_eq!(sentence(&unknown), "Fetching: 2.402GB of 8.006GB (30 %), 0B/s");
+        assert_eq!(sentence(&unknown, Way::Here), "Fetching: 2.402GB of 8.006GB (30 %), 0B/s");
     }
 
     #[test]

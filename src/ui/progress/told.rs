@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::Way;
 use super::tally::{Sum, Tally};
-use super::text::{percent, resumed};
+use super::text::{self, percent, resumed};
 use crate::digest::Digest;
 use crate::manifest::Descriptor;
 use crate::ui::{NAME, human, shortened};
@@ -18,11 +19,21 @@ pub(super) struct Told {
     pub tally: Tally,
     /// The age of the pull when a line said last where it stands.
     pub stood: Duration,
+    way: Way,
     fetched: Sum,
     present: Sum,
 }
 
 impl Told {
+    pub(super) fn new(way: Way) -> Self {
+        Self { way, ..Self::default() }
+    }
+
+    /// Where everything stands.
+    pub(super) fn sentence(&self) -> String {
+        text::sentence(&self.tally.total(), self.way)
+    }
+
     pub(super) fn started(&mut self, now: Instant, blob: &Descriptor, name: &str, present: u64) -> Option<String> {
         let before = self.tally.started(now, blob, name, present);
         let percent = percent(present, blob.size);
@@ -40,7 +51,7 @@ impl Told {
             self.fetched.add(1, blob.size);
             return self.end(None);
         }
-        self.end(Some(format!("Fetched {} ({})", shortened(&blob.name, NAME), human::size(blob.size))))
+        self.end(Some(format!("{} {} ({})", self.way.done(), shortened(&blob.name, NAME), human::size(blob.size))))
     }
 
     pub(super) fn skipped(&mut self, blob: &Descriptor, name: &str) -> Vec<String> {
@@ -59,7 +70,7 @@ impl Told {
             many => format!("{many} small files ({})", human::size(sum.bytes)),
         };
         let lines = [
-            (self.fetched.blobs > 0).then(|| format!("Fetched {}", sum(self.fetched))),
+            (self.fetched.blobs > 0).then(|| format!("{} {}", self.way.done(), sum(self.fetched))),
             (self.present.blobs > 0).then(|| format!("{}: already present", sum(self.present))),
         ];
         self.tally.forget();

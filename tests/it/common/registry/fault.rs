@@ -34,6 +34,8 @@ pub enum What {
     Close,
     /// Refuses all connections for so long, after closing those there are.
     Down(Duration),
+    /// Takes only so many bytes of what is sent, and closes the connection instead of answering.
+    TakeOnly(usize),
     /// Answers after so long.
     Late(Duration),
     /// Closes the connection after so many bytes of the body.

@@ -12,6 +12,7 @@ mod delivery;
 mod fault;
 mod port;
 mod request;
+mod upload;
 
 use std::collections::HashMap;
 use std::io::{self, BufReader, Write};
@@ -78,6 +79,7 @@ struct State {
     /// Where blobs are redirected, how long that is good for.
     redirect: Option<Expiry>,
     signatures: Vec<Signature>,
+    uploads: upload::Uploads,
     tags: Tags,
     tags_made: usize,
     /// Answers with a blob's bytes that are being sent now, and the most there were at once.
@@ -150,6 +152,16 @@ impl Registry {
     /// The same by URLs that expire.
     pub fn redirect_blobs_until(&self, expiry: Expiry) {
         self.shared.state().redirect = Some(expiry);
+    }
+
+    /// From now on a blob is only in the repositories that it was sent to.
+    pub fn keep_repositories_apart(&self) {
+        self.shared.state().uploads.members = Some(std::collections::HashSet::new());
+    }
+
+    /// From now on an upload that breaks off is forgotten.
+    pub fn forget_broken_uploads(&self) {
+        self.shared.state().uploads.are_forgotten = true;
     }
 
     /// From now on blobs have such an `ETag`.
@@ -227,7 +239,8 @@ impl Shared {
     /// Answers one request; false when the connection is to be closed.
     fn serve_one(&self, stream: &TcpStream, mut request: Request, faults: &[What]) -> io::Result<bool> {
         let shut = faults.iter().find_map(|what| if let What::Down(pause) = what { Some(*pause) } else { None });
-        if shut.is_some() || faults.iter().any(|what| matches!(what, What::Close)) {
+        let is_torn = self.take_part(&request, faults);
+        if is_torn || shut.is_some() || faults.iter().any(|what| matches!(what, What::Close)) {
             request.broken = true;
             let port = if request.redirected { &self.cdn } else { &self.registry };
             self.state().log(request);
@@ -262,9 +275,15 @@ impl Shared {
     }
 
     fn content(&self, request: &Request, faults: &[What]) -> Answer {
+        if let Some(answer) = self.take(request) {
+            return answer;
+        }
         let path = request.path.split('?').next().unwrap_or_default();
         let mut state = self.state();
-        if let Some((_, digest)) = path.rsplit_once("/blobs/") {
+        if let Some((repository, digest)) = path.rsplit_once("/blobs/") {
+            if !state.has_blob(repository.trim_start_matches("/v2/"), digest) && !request.redirected {
+                return Answer::not_found("BLOB_UNKNOWN");
+            }
             if state.redirect.is_some() && !request.redirected {
                 let target = format!("http://{}/cdn/blobs/{digest}?{}", self.cdn.address, state.sign());
                 return Answer::new(307, b"").header("Location", &target);

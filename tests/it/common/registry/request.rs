@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Instant;
 
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct Request {
     pub user_agent: Option<String>,
     pub accept: String,
     pub body: String,
+    pub bytes: Arc<Vec<u8>>,
+    pub content_range: Option<String>,
     /// When it came.
     pub at: Instant,
     /// Whether it came to the port that blobs are redirected to.
@@ -42,6 +45,8 @@ impl Request {
             user_agent: None,
             accept: String::new(),
             body: String::new(),
+            bytes: Arc::default(),
+            content_range: None,
             at: Instant::now(),
             redirected: false,
             status: 0,
@@ -67,6 +72,7 @@ impl Request {
             let value = value.trim_start();
             match name.to_ascii_lowercase().as_str() {
                 "range" => request.range = Some(value.to_owned()),
+                "content-range" => request.content_range = Some(value.to_owned()),
                 "if-range" => request.if_range = Some(value.to_owned()),
                 "authorization" => request.authorization = Some(value.to_owned()),
                 "user-agent" => request.user_agent = Some(value.to_owned()),
@@ -78,7 +84,11 @@ impl Request {
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
-        request.body = String::from_utf8_lossy(&body).into_owned();
+        // What is sent to be kept is no text.
+        if body.len() < 64 * 1024 {
+            request.body = String::from_utf8_lossy(&body).into_owned();
+        }
+        request.bytes = Arc::new(body);
         Ok(Some(request))
     }
 
@@ -94,7 +104,7 @@ impl Request {
 
     /// Whether it is for a blob, at the registry or where that leads.
     pub fn is_blob(&self) -> bool {
-        self.path.contains("/blobs/")
+        self.path.contains("/blobs/") && !self.path.contains("/blobs/uploads/")
     }
 }
 

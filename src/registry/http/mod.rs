@@ -3,23 +3,22 @@
 //! Redirects are followed here and not by the library, because `Authorization` must not go to another host and
 //! because TLS must not be given up on the way.
 
+mod response;
+
 use std::collections::HashMap;
 use std::io;
 use std::net::ToSocketAddrs;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use jiff::Timestamp;
 use reqwest::{Url, header, redirect};
 use tokio::time::timeout;
 
+pub(super) use self::response::{Location, Place, Response};
 use super::cause::{Cause, NameError};
-use super::challenge::{self, Challenge};
-use super::error::{Code, Error, Result, Status};
+use super::error::{Error, Result};
 use super::hosts::{self, Trust};
-use super::request::{Method, Request};
-use super::retry;
+use super::request::{Method, Payload, Request};
 use super::safe_url::SafeUrl;
 use super::token::Authorization;
 
@@ -27,9 +26,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest time without a byte of a document; who reads a blob has a clock of its own, which stands still while the
 /// bytes have nowhere to go.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest time a registry may take to put away what it was sent: an object store copies it first.
+const STORE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 const MAX_REDIRECTS: usize = 5;
-/// The most bytes of an error answer that are read.
-const MAX_ERROR: u64 = 64 * 1024;
 
 /// How a URL protects what is sent to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +96,18 @@ impl Http {
         self.send_from(first, request, authorization, trust).await
     }
 
+    /// Sends a request to where an answer said that an upload goes on.
+    pub async fn send_to(
+        &self,
+        place: &Place,
+        request: &Request,
+        authorization: Option<&Authorization>,
+        trust: Trust,
+    ) -> Result<Response> {
+        let authorization = authorization.filter(|_| place.is_registry);
+        self.send(place.url.as_str(), request, authorization, trust).await
+    }
+
     /// Sends a request to where an earlier one was led, without the registry's authorization.
     pub async fn follow(&self, location: &Location, request: &Request, trust: Trust) -> Result<Response> {
         let response = self.send_from(location.0.clone(), request, None, trust).await?;
@@ -139,8 +150,14 @@ impl Http {
         let mut builder = match request.method {
             Method::Get => client.get(url.clone()),
             Method::Head => client.head(url.clone()),
-            Method::Post => client.post(url.clone()).form(&request.form),
+            Method::Post if request.payload.is_none() && !request.form.is_empty() => {
+                client.post(url.clone()).form(&request.form)
+            }
+            Method::Post => client.post(url.clone()),
+            Method::Put => client.put(url.clone()),
+            Method::Patch => client.patch(url.clone()),
         };
+        builder = with_payload(builder, request);
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
         }
@@ -149,8 +166,8 @@ impl Http {
             Some(Authorization::Bearer(token)) => builder.bearer_auth(token),
             None => builder,
         };
-        let late = |_| Error::Unreachable { host: shown_host(url), source: Cause::Timeout(READ_TIMEOUT) };
-        let answer = timeout(READ_TIMEOUT, builder.send()).await.map_err(late)?;
+        let late = |after| Error::Unreachable { host: shown_host(url), source: Cause::Timeout(after) };
+        let answer = while_it_moves(builder.send(), request).await.map_err(late)?;
         let answer = answer.map_err(|error| unreachable(url, &error))?;
         tracing::debug!(method = request.method.as_str(), url = %SafeUrl::new(url.as_str()), status = %answer.status());
         Ok(answer)
@@ -179,15 +196,44 @@ impl Http {
     }
 }
 
+/// A registry may read nothing of what it does not expect, so the length is said even where it is 0.
+fn with_payload(builder: reqwest::RequestBuilder, request: &Request) -> reqwest::RequestBuilder {
+    let length = request.payload.as_ref().map_or(0, Payload::length);
+    match request.payload.clone() {
+        _ if request.method.is_reading() || !request.form.is_empty() => builder,
+        Some(Payload::Part(part)) => {
+            builder.header(header::CONTENT_LENGTH, length).body(reqwest::Body::wrap_stream(part.stream()))
+        }
+        Some(Payload::Bytes(bytes)) => builder.body(bytes),
+        None => builder.header(header::CONTENT_LENGTH, length),
+    }
+}
+
+/// Waits for an answer: in vain when nothing was sent for a while, or when what was sent is not answered.
+async fn while_it_moves<T>(sending: impl Future<Output = T>, request: &Request) -> Result<T, Duration> {
+    let mut sending = std::pin::pin!(sending);
+    let mut seen = 0;
+    loop {
+        let moved = request.payload.as_ref().map_or(0, Payload::moved);
+        let is_sent = request.payload.as_ref().is_some_and(|payload| payload.length() == moved);
+        let patience = if is_sent { STORE_TIMEOUT } else { READ_TIMEOUT };
+        match timeout(patience, &mut sending).await {
+            Ok(answer) => return Ok(answer),
+            Err(_) if request.payload.as_ref().map_or(0, Payload::moved) > seen => seen = moved.max(seen + 1),
+            Err(_) => return Err(patience),
+        }
+    }
+}
+
 fn parse_url(url: &str, query: &[(&str, String)]) -> Result<Url> {
     // Without this case the URL would get an empty query, which signed URLs do not forgive.
     let parsed = if query.is_empty() { Url::parse(url) } else { Url::parse_with_params(url, query) };
     parsed.map_err(|error| Error::protocol(&SafeUrl::new(url), error.to_string()))
 }
 
-/// The target of a redirect; a POST is never sent twice.
+/// The target of a redirect; what changes something is never sent twice.
 fn redirect_target(request: &Request, answer: &reqwest::Response) -> Result<Option<Url>> {
-    if request.method == Method::Post || !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+    if !request.method.is_reading() || !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
     }
     let location = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
@@ -218,119 +264,6 @@ fn cause(error: &reqwest::Error) -> Cause {
         _ if error.is_timeout() && error.is_connect() => Cause::Timeout(CONNECT_TIMEOUT),
         Cause::Other(words) if error.is_builder() => Cause::Tls(words),
         cause => cause,
-    }
-}
-
-/// A place a registry led to; its URL may carry a signature and is never shown.
-#[derive(Clone)]
-pub(super) struct Location(Url);
-
-impl Location {
-    /// Its host and port.
-    pub fn host(&self) -> String {
-        shown_host(&self.0)
-    }
-}
-
-/// An answer whose body has not been read yet.
-pub(super) struct Response {
-    method: Method,
-    url: SafeUrl,
-    redirected: bool,
-    answer: reqwest::Response,
-}
-
-impl Response {
-    /// The URL that answered, after redirects.
-    pub const fn url(&self) -> &SafeUrl {
-        &self.url
-    }
-
-    pub fn status(&self) -> u16 {
-        self.answer.status().as_u16()
-    }
-
-    /// Whether the registry itself, and not a host it led to, wants authorization.
-    pub fn is_challenge(&self) -> bool {
-        self.status() == 401 && !self.redirected
-    }
-
-    /// Whether it may be a TLS server's answer to plain HTTP.
-    pub fn may_be_of_tls(&self) -> bool {
-        self.status() == 400
-    }
-
-    /// Whether a place that served before does not any more, as when its URL has expired.
-    pub fn is_refusal(&self) -> bool {
-        matches!(self.status(), 400..=407 | 409..=415 | 417..=428 | 430..=499)
-    }
-
-    /// Where the answer came from, if that is not the registry.
-    pub fn location(&self) -> Option<Location> {
-        self.redirected.then(|| Location(self.answer.url().clone()))
-    }
-
-    /// The host and port that answered.
-    pub fn host(&self) -> String {
-        shown_host(self.answer.url())
-    }
-
-    pub fn challenges(&self) -> Vec<Challenge> {
-        let headers = self.answer.headers().get_all(header::WWW_AUTHENTICATE);
-        headers.iter().filter_map(|value| value.to_str().ok()).flat_map(challenge::parse).collect()
-    }
-
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.answer.headers().get(name).and_then(|value| value.to_str().ok())
-    }
-
-    /// The length the answer promises, which a HEAD promises too.
-    pub fn content_length(&self) -> Option<u64> {
-        self.header("content-length")?.parse().ok()
-    }
-
-    /// Turns a status that is no success into an error.
-    pub async fn success(self) -> Result<Self> {
-        if self.answer.status().is_success() { Ok(self) } else { Err(self.into_error().await) }
-    }
-
-    /// The error this answer is, with what can be read of its body.
-    pub async fn into_error(self) -> Error {
-        let status = self.answer.status();
-        let retry_after = self.header("retry-after").and_then(|text| retry::parse_wait(text, Timestamp::now()));
-        let (method, url) = (self.method.as_str(), self.url.clone());
-        let codes = self.bytes(MAX_ERROR).await.map(|body| Code::parse(&body)).unwrap_or_default();
-        Error::Status(Box::new(Status {
-            method,
-            url,
-            status: status.as_u16(),
-            reason: status.canonical_reason().unwrap_or("unknown status"),
-            codes,
-            retry_after,
-        }))
-    }
-
-    /// The whole body, if it has at most `limit` bytes.
-    pub async fn bytes(mut self, limit: u64) -> Result<Bytes> {
-        let mut body = BytesMut::new();
-        while let Some(chunk) = self.chunk_in_time().await? {
-            if (body.len() + chunk.len()) as u64 > limit {
-                return Err(Error::TooLarge { url: self.url, limit });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body.freeze())
-    }
-
-    async fn chunk_in_time(&mut self) -> Result<Option<Bytes>> {
-        let late = Error::Interrupted { url: self.url.clone(), source: Cause::Timeout(READ_TIMEOUT) };
-        timeout(READ_TIMEOUT, self.chunk()).await.unwrap_or(Err(late))
-    }
-
-    /// The next bytes of the body, `None` at its end.
-    pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        let chunk = self.answer.chunk().await;
-        chunk.map_err(|error| Error::Interrupted { url: self.url.clone(), source: cause(&error) })
     }
 }
 

@@ -1,0 +1,70 @@
+//! `artishim push`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Context, Error, Result};
+use crate::push::{self, Session};
+use crate::reference::Reference;
+use crate::store::Store;
+use crate::ui::Way;
+
+/// Send an artifact to a registry
+///
+/// Blobs that the registry has are not sent again, and are taken from other repositories of it where artishim knows of
+/// one. What our store does not have is pushed by Podman 5.7 and newer, under its own name only.
+#[derive(Args, Debug)]
+pub struct PushArgs {
+    /// Artifact, by name or digest
+    pub artifact: String,
+    /// Where it goes, instead of where its name says
+    pub destination: Option<String>,
+    /// File to write the digest of the manifest to
+    #[arg(long, value_name = "FILE")]
+    pub digestfile: Option<PathBuf>,
+    /// Show nothing but errors
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+pub(super) async fn run(context: &Context, args: PushArgs) -> Result<()> {
+    let context = &context.quiet(args.quiet);
+    let store = context.store()?;
+    let entry = match store.find(&args.artifact) {
+        Ok(entry) => entry,
+        Err(error) if args.destination.is_none() && args.digestfile.is_none() => {
+            let arguments = |name| podman_arguments(context, &args, name);
+            return Err(context.hand_over(error, &args.artifact, arguments).await);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let destination = args.destination.as_deref().or(entry.name.as_deref());
+    let destination =
+        destination.ok_or_else(|| Error::usage(format!("{} has no name: say where it goes", args.artifact)))?;
+    let destination: Reference = destination.parse()?;
+    let session = session(context, store, &destination)?;
+    let digest = session.push(&entry, &destination).await?;
+    match &args.digestfile {
+        Some(path) => fs::write(path, digest.to_string()).map_err(|error| Error::io(path, error)),
+        None => Ok(()),
+    }
+}
+
+fn session(context: &Context, store: Store, destination: &Reference) -> Result<Session> {
+    let client = context.client_to_push(push::repositories(&store, destination)?)?;
+    let progress = context.ui.progress(context.global.progress, Way::There);
+    Ok(Session { client, store, progress, interrupt: context.interrupt() })
+}
+
+fn podman_arguments(context: &Context, args: &PushArgs, name: String) -> Vec<String> {
+    let registry = &context.global.registry;
+    let mut arguments = vec![String::from("push")];
+    arguments.extend(args.quiet.then(|| String::from("--quiet")));
+    arguments.extend(registry.tls_verify.map(|verify| format!("--tls-verify={verify}")));
+    arguments.extend(registry.authfile.as_ref().map(|file| format!("--authfile={}", file.display())));
+    arguments.extend(registry.creds.as_ref().map(|creds| format!("--creds={creds}")));
+    arguments.push(name);
+    arguments
+}
