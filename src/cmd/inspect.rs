@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Context, Error, Result};
 use crate::digest::Digest;
+use crate::manifest::total;
 use crate::{media, template};
 
 /// Show the manifest of an artifact in the store, in podman's form, or with --model what the model is
@@ -61,7 +62,7 @@ pub(super) async fn run(context: &Context, args: &InspectArgs) -> Result<()> {
             return Err(context.hand_over(error, &args.artifact, arguments).await);
         }
     };
-    let (bytes, _) = store.manifest(&entry.descriptor.digest)?;
+    let (bytes, parsed) = store.manifest(&entry.descriptor.digest)?;
     let mut manifest = serde_json::from_slice(&bytes).map_err(Error::internal)?;
     if args.filepaths {
         supply_filepaths(&mut manifest);
@@ -71,7 +72,10 @@ pub(super) async fn run(context: &Context, args: &InspectArgs) -> Result<()> {
     match args.format.as_deref() {
         None | Some("json") => context.json(&inspection),
         Some(text) => {
-            let value = serde_json::to_value(&inspection).map_err(Error::internal)?;
+            let mut value = serde_json::to_value(&inspection).map_err(Error::internal)?;
+            // What podman's templates find and its JSON does not have.
+            value["Artifact"] = value.clone();
+            value["TotalSizeBytes"] = total(&parsed.layers).into();
             Ok(context.ui.data(&template::render(text, &value)?)?)
         }
     }

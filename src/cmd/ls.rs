@@ -28,7 +28,7 @@ pub struct LsArgs {
     /// Print digests in full
     #[arg(long)]
     pub no_trunc: bool,
-    /// Print as `json`, or each artifact by a Go template: Repository, Tag, Digest, Created, CreatedAt, Size, Kind
+    /// Print as `json`, or each artifact by a Go template: Repository, Tag, Digest, Created, CreatedAt, Size, VirtualSize, Kind
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
 }
@@ -80,9 +80,7 @@ pub(super) async fn run(context: &Context, args: &LsArgs) -> Result<()> {
     match args.format.as_deref() {
         None => {}
         Some("json") => return context.json(&lines),
-        Some(template) => {
-            return lines.iter().try_for_each(|line| Ok(context.ui.data(&fill(template, line, now)?)?));
-        }
+        Some(template) => return fill(context, args, template, &lines, now),
     }
     let mut rows = Vec::new();
     if !args.noheading {
@@ -92,13 +90,25 @@ pub(super) async fn run(context: &Context, args: &LsArgs) -> Result<()> {
     context.table(&rows)
 }
 
-/// One line by a template, whose fields are podman's: sizes are for people.
-fn fill(template: &str, line: &Line, now: Timestamp) -> Result<String> {
-    let fields = json!({
-        "Repository": line.repository, "Tag": line.tag, "Digest": line.digest, "CreatedAt": line.created_at,
-        "Created": ui::ago(&line.created_at, now), "Size": ui::size(line.size), "Kind": line.kind,
-    });
-    Ok(template::render(template, &fields)?)
+/// The lines by a template; with a heading where it says `table`.
+fn fill(context: &Context, args: &LsArgs, template: &str, lines: &[Line], now: Timestamp) -> Result<()> {
+    let values: Vec<Value> = lines.iter().map(|line| fields(line, now)).collect();
+    let filled = template::render_list(template, &values)?;
+    let Some(heading) = template::heading(template)? else {
+        return filled.iter().try_for_each(|line| Ok(context.ui.data(line)?));
+    };
+    let heading = Some(heading).filter(|_| !args.noheading);
+    let cells = |line: String| line.split('\t').map(str::to_owned).collect();
+    context.table(&heading.into_iter().chain(filled).map(cells).collect::<Vec<_>>())
+}
+
+/// What a template finds, under podman's names: sizes and times are for people, but for `VirtualSize`, which is exact.
+fn fields(line: &Line, now: Timestamp) -> Value {
+    json!({
+        "Repository": line.repository, "Tag": line.tag, "Digest": line.digest, "Kind": line.kind,
+        "Created": ui::ago(&line.created_at, now), "CreatedAt": ui::created_at(&line.created_at),
+        "Size": ui::size(line.size), "VirtualSize": line.size.to_string(),
+    })
 }
 
 fn row(line: Line, now: Timestamp) -> Vec<String> {
