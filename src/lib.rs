@@ -10,7 +10,8 @@
 //!    [`registry`] (HTTP), [`store`] (our disk), [`packaging`] (how producers lay out files), [`engine`] (Podman and
 //!    Docker), [`rewrite`] (the engines' command lines);
 //! 2. joins: [`pull`] (registry to store), [`checkout`] (store, or what arrives, to snapshot), [`deliver`] (files to
-//!    containers), [`model`] (what an artifact is), [`add`] (files to artifacts), [`push`] (store to registry);
+//!    containers), [`model`] (what an artifact is), [`add`] (files to artifacts), [`push`] (store to registry),
+//!    [`oci_archive`] (store to file and back);
 //! 3. the terminal: [`cmd`], [`ui`].
 //!
 //! The library never prints, exits or reads the environment; only level 3 and [`config`] do.
@@ -30,6 +31,7 @@ pub mod manifest;
 pub mod media;
 pub mod model;
 pub mod mount;
+pub mod oci_archive;
 pub mod packaging;
 pub mod process;
 pub mod progress;

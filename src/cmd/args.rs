@@ -1,6 +1,7 @@
 //! Arguments that several commands share.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
@@ -8,6 +9,7 @@ use crate::config::CONNECTIONS;
 use crate::manifest::Platform;
 use crate::packaging::{Request, Selection};
 use crate::pull::Policy;
+use crate::registry::Patience;
 use crate::ui::ProgressMode;
 
 /// Options before the command; `run` and `create` pass everything after their name to the engine.
@@ -77,6 +79,12 @@ pub struct RegistryArgs {
     /// Fetch over at most this many connections (default: 24)
     #[arg(long, value_name = "N", global = true, value_parser = parse_connections)]
     pub connections: Option<usize>,
+    /// How often a registry that fails is asked again before it is given up (default: 7)
+    #[arg(long, value_name = "N", global = true, hide_short_help = true, value_parser = clap::value_parser!(u32).range(..1000))]
+    pub retry: Option<u32>,
+    /// Wait before it is asked again, such as 100ms or 2s; twice as long each further time (default: 200ms)
+    #[arg(long, value_name = "TIME", global = true, hide_short_help = true, value_parser = parse_time)]
+    pub retry_delay: Option<Duration>,
     /// Platform to take from an index, as OS/ARCH[/VARIANT]
     #[arg(long, value_name = "PLATFORM", global = true, value_parser = parse_platform)]
     pub platform: Option<Platform>,
@@ -129,6 +137,15 @@ pub struct PartArgs {
     pub entry: Option<String>,
 }
 
+impl RegistryArgs {
+    /// How long a registry is borne with.
+    pub(super) fn patience(&self) -> Patience {
+        let usual = Patience::default();
+        let failures = self.retry.map_or(usual.failures, |retries| retries + 1);
+        Patience { pause: self.retry_delay.unwrap_or(usual.pause), failures }
+    }
+}
+
 impl PartArgs {
     /// What is asked for; nothing where no option is given that leaves files out.
     pub(super) fn request(&self) -> Result<Option<Request>, crate::packaging::Error> {
@@ -141,6 +158,12 @@ impl PartArgs {
 fn parse_connections(text: &str) -> Result<usize, String> {
     let expected = || format!("expected a number from {} to {}", CONNECTIONS.start(), CONNECTIONS.end());
     text.parse().ok().filter(|count| CONNECTIONS.contains(count)).ok_or_else(expected)
+}
+
+/// As Go writes times: `100ms`, `2s`, `1m30s`.
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let time = text.parse::<jiff::SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
+    time.ok_or_else(|| String::from("expected a time, for example 100ms or 2s"))
 }
 
 fn parse_platform(text: &str) -> Result<Platform, String> {

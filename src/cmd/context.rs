@@ -19,7 +19,7 @@ use crate::engine::{self, Choice, DockerEndpointFlags, Engine};
 use crate::progress::Progress;
 use crate::pull::{self, Interrupt, Interrupter, Part, Policy, Session};
 use crate::reference::Reference;
-use crate::registry::{Access, Client, Credentials, Settings, Waiting};
+use crate::registry::{Access, Client, Credentials, Patience, Settings, Waiting};
 use crate::store::{Snapshot, Store};
 use crate::ui::{self, ProgressMode, Ui, Way};
 
@@ -126,7 +126,8 @@ impl Context {
         let ui = self.ui.clone();
         let waiting = Waiting::new(move |text| ui.note(text));
         let tls_verify = registry.tls_verify;
-        Ok(Client::new(Settings { credentials, tls_verify, user_agent, access, waiting, ..Settings::default() })?)
+        let patience = registry.patience();
+        Ok(Client::new(Settings { credentials, tls_verify, user_agent, access, patience, waiting })?)
     }
 
     /// `--creds`.
@@ -150,7 +151,8 @@ impl Context {
     fn pull_settings(&self) -> pull::Settings {
         let default = pull::Settings::default();
         let connections = self.global.registry.connections.or(self.environment.connections());
-        pull::Settings { connections: connections.unwrap_or(default.connections), ..default }
+        let Patience { pause, failures } = self.global.registry.patience();
+        pull::Settings { connections: connections.unwrap_or(default.connections), pause, failures, ..default }
     }
 
     /// The session that a volume is pulled in.

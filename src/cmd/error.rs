@@ -8,8 +8,8 @@ use super::{FAILURE, INTERRUPTED};
 use crate::cause::one_line;
 use crate::ui::{SENTENCE, Ui, shortened};
 use crate::{
-    add, checkout, config, deliver, digest, driver, engine, model, mount, packaging, process, pull, push, reference,
-    registry, rewrite, store, template,
+    add, checkout, config, deliver, digest, driver, engine, model, mount, oci_archive, packaging, process, pull, push,
+    reference, registry, rewrite, store, template,
 };
 
 /// The result of a command.
@@ -99,6 +99,9 @@ pub enum Error {
     /// An artifact to be made.
     #[error(transparent)]
     Add(#[from] add::Error),
+    /// An archive.
+    #[error(transparent)]
+    Archive(#[from] oci_archive::Error),
     /// A push.
     #[error(transparent)]
     Push(#[from] push::Error),

@@ -3,7 +3,8 @@
 use super::Error;
 use crate::registry::Cause;
 use crate::{
-    add, checkout, config, deliver, digest, driver, engine, media, model, packaging, pull, push, registry, store,
+    add, checkout, config, deliver, digest, driver, engine, media, model, oci_archive, packaging, pull, push, registry,
+    store,
 };
 
 /// The way out of a full disk.
@@ -43,6 +44,11 @@ fn own_hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         Some(Error::Model(model::Error::Store(error))) => return store_hint(error),
         Some(Error::Decision(error)) => return decision_hint(error),
         Some(Error::Add(error)) => return add_hint(error),
+        Some(Error::Archive(oci_archive::Error::Incomplete(name))) => return Some(rest_hint(name)),
+        Some(Error::Archive(oci_archive::Error::Several(_))) => {
+            return Some(String::from("load them without a name, and use artishim tag"));
+        }
+        Some(Error::Archive(oci_archive::Error::Store(error))) => return store_hint(error),
         Some(Error::Push(error)) => return push_hint(error),
         Some(Error::Part(name, _)) => return Some(rest_hint(name)),
         Some(Error::Incomplete(name)) => return Some(format!("pull it again: artishim pull {name}")),

@@ -1,6 +1,7 @@
 //! The command line: definitions, dispatch, and what every command works with.
 
 mod add;
+mod archive;
 mod args;
 mod compose;
 mod context;
@@ -68,6 +69,8 @@ enum Command {
     #[command(visible_alias = "remove")]
     Rm(rm::RmArgs),
     Prune(prune::PruneArgs),
+    Save(archive::SaveArgs),
+    Load(archive::LoadArgs),
     Extract(extract::ExtractArgs),
     Run(run::RunArgs),
     Create(run::RunArgs),
@@ -123,6 +126,8 @@ async fn run(context: &Context, command: Command) -> Result<()> {
         Command::Untag(args) => tag::untag(context, &args),
         Command::Rm(args) => rm::run(context, &args).await,
         Command::Prune(args) => prune::run(context, &args),
+        Command::Save(args) => archive::save(context, args).await,
+        Command::Load(args) => archive::load(context, args).await,
         Command::Extract(args) => extract::run(context, &args).await,
         Command::Run(args) => run::run(context, run::Verb::Run, args).await,
         Command::Create(args) => run::run(context, run::Verb::Create, args).await,

@@ -96,11 +96,17 @@ impl Store {
     /// Takes the name from `entry`, which stays without one unless another name stands for the same.
     pub fn unname(&self, guard: &Exclusive, entry: &Entry) -> Result<()> {
         self.untag(guard, entry)?;
+        self.keep_nameless(guard, entry)
+    }
+
+    /// Keeps what `entry` stands for although it has no name; nothing changes where one stands for the same.
+    pub fn keep_nameless(&self, _guard: &Exclusive, entry: &Entry) -> Result<()> {
         let mut index = load(self.root())?;
         let others = index.manifests.iter().filter_map(Entry::read);
         if others.map(|other| other.extent()).any(|extent| extent == entry.extent()) {
             return Ok(());
         }
+        self.sync_blobs()?;
         let mut descriptor = entry.descriptor.clone();
         descriptor.annotations.remove(media::REF_NAME);
         index.manifests.push(serde_json::to_value(&descriptor).map_err(|source| damaged(self.root(), source))?);

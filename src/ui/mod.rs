@@ -117,6 +117,11 @@ impl Ui {
         self.screen.aside(|| self.stdout.write(bytes))
     }
 
+    /// Where bytes are written to stdout as they are.
+    pub fn output(&self) -> impl Write + Send + use<> {
+        Output(self.clone())
+    }
+
     /// Says what is being done.
     pub fn status(&self, text: &str) {
         if !self.quiet {
@@ -173,6 +178,18 @@ impl Ui {
 
     fn size(&self) -> Size {
         self.screen.size()
+    }
+}
+
+struct Output(Ui);
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.data_bytes(bytes).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of `src/` with its level; a module may use its own and lower levels, and what [`SIDEWAYS`] adds.
-const LEVELS: [(&str, u8); 26] = [
+const LEVELS: [(&str, u8); 27] = [
     ("digest", 0),
     ("gguf", 0),
     ("listing", 0),
@@ -24,6 +24,7 @@ const LEVELS: [(&str, u8); 26] = [
     ("store", 1),
     ("pull", 2),
     ("push", 2),
+    ("oci_archive", 2),
     ("add", 2),
     ("checkout", 2),
     ("deliver", 2),
@@ -34,11 +35,12 @@ const LEVELS: [(&str, u8); 26] = [
 ];
 
 /// What modules of one level may use of each other.
-const SIDEWAYS: [(&str, &[&str]); 10] = [
+const SIDEWAYS: [(&str, &[&str]); 11] = [
     ("engine", &["process"]),
     ("registry", &["process"]),
     ("pull", &[]),
     ("push", &["pull"]),
+    ("oci_archive", &["pull"]),
     ("add", &["model", "pull"]),
     ("checkout", &["pull"]),
     ("deliver", &["checkout", "pull"]),

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "the harness shows it where a test fails")]
 
 mod add;
+mod archive;
 mod commands;
 mod common;
 mod compose;

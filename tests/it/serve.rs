@@ -231,8 +231,8 @@ fn mount_waits_no_longer_than_engines_do_and_the_pull_goes_on() {
         began.elapsed() < Duration::from_secs(3) && told.contains("pulling, ") && told.contains("try again"),
         "{told}"
     );
-    let status = driver.status("v");
-    assert!(status["state"] == "pulling" && status["bytes"].as_u64() > Some(0), "{status}");
+    let is_on_its_way = |status: &Value| status["state"] == "pulling" && status["bytes"].as_u64() > Some(0);
+    wait_until(|| is_on_its_way(&driver.status("v")));
     wait_until(|| driver.status("v")["state"] == "ready");
     assert!(read(&driver.mount("v"), "slow.gguf") == model);
 }
