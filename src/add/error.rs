@@ -26,6 +26,9 @@ pub enum Error {
     /// The same by annotation; podman's words.
     #[error("duplicate layers org.opencontainers.image.title labels within an artifact not allowed")]
     TitleExists,
+    /// A title that leads out of the artifact, or nowhere.
+    #[error("{0:?} is no name of a file in an artifact")]
+    Title(String),
     /// Bytes without a name.
     #[error("standard input has no file name")]
     NoName,

@@ -84,6 +84,9 @@ impl Draft {
         let mut titles: Vec<String> = layers.filter_map(title).collect();
         for item in items {
             let Some(title) = override_title.or(item.name.as_deref()) else { return Err(Error::NoName) };
+            if title.split('/').any(|part| matches!(part, "" | "." | "..")) {
+                return Err(Error::Title(title.to_owned()));
+            }
             if titles.iter().any(|other| other == title) {
                 return Err(override_title.map_or_else(|| Error::FileExists(title.to_owned()), |_| Error::TitleExists));
             }

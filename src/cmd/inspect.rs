@@ -1,12 +1,12 @@
 //! `artishim inspect`.
 
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Context, Error, Result};
 use crate::digest::Digest;
-use crate::manifest::total;
+use crate::store::{self, Entry, Store};
 use crate::{media, template};
 
 /// Show the manifest of an artifact in the store, in podman's form, or with --model what the model is
@@ -42,12 +42,12 @@ pub struct InspectArgs {
 }
 
 /// As `podman artifact inspect` prints it; the digest is of the manifest's own bytes.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Inspection<'a> {
+struct Inspection {
     manifest: Value,
-    name: &'a str,
-    digest: &'a Digest,
+    name: String,
+    digest: Digest,
 }
 
 pub(super) async fn run(context: &Context, args: &InspectArgs) -> Result<()> {
@@ -55,30 +55,36 @@ pub(super) async fn run(context: &Context, args: &InspectArgs) -> Result<()> {
         return super::inspect_model::run(context, args).await;
     }
     let store = context.store()?;
-    let entry = match store.find(&args.artifact) {
-        Ok(entry) => entry,
-        Err(error) => {
-            let arguments = |name| vec![String::from("inspect"), name];
-            return Err(context.hand_over(error, &args.artifact, arguments).await);
-        }
+    let mut inspection = match store.find(&args.artifact) {
+        Ok(entry) => stored(&store, entry)?,
+        Err(store::Error::NotFound { text }) => match context.inspect_by_podman(&args.artifact).await? {
+            Some(json) => serde_json::from_slice(&json).map_err(Error::internal)?,
+            None => return Err(store::Error::NotFound { text }.into()),
+        },
+        Err(error) => return Err(error.into()),
     };
-    let (bytes, parsed) = store.manifest(&entry.descriptor.digest)?;
-    let mut manifest = serde_json::from_slice(&bytes).map_err(Error::internal)?;
     if args.filepaths {
-        supply_filepaths(&mut manifest);
+        supply_filepaths(&mut inspection.manifest);
     }
-    let inspection =
-        Inspection { manifest, name: entry.name.as_deref().unwrap_or_default(), digest: &entry.descriptor.digest };
     match args.format.as_deref() {
         None | Some("json") => context.json(&inspection),
-        Some(text) => {
-            let mut value = serde_json::to_value(&inspection).map_err(Error::internal)?;
-            // What podman's templates find and its JSON does not have.
-            value["Artifact"] = value.clone();
-            value["TotalSizeBytes"] = total(&parsed.layers).into();
-            Ok(context.ui.data(&template::render(text, &value)?)?)
-        }
+        Some(text) => Ok(context.ui.data(&template::render(text, &fields(&inspection)?)?)?),
     }
+}
+
+fn stored(store: &Store, entry: Entry) -> Result<Inspection> {
+    let (bytes, _) = store.manifest(&entry.descriptor.digest)?;
+    let manifest = serde_json::from_slice(&bytes).map_err(Error::internal)?;
+    Ok(Inspection { manifest, name: entry.name.unwrap_or_default(), digest: entry.descriptor.digest })
+}
+
+/// What podman's templates find; its JSON does not have all of it.
+fn fields(inspection: &Inspection) -> Result<Value> {
+    let mut value = serde_json::to_value(inspection).map_err(Error::internal)?;
+    value["Artifact"] = value.clone();
+    let layers = inspection.manifest["layers"].as_array().into_iter().flatten();
+    value["TotalSizeBytes"] = layers.filter_map(|layer| layer["size"].as_u64()).fold(0, u64::saturating_add).into();
+    Ok(value)
 }
 
 /// RamaLama names files by this annotation, and raises an error where only `oras push` has named them.

@@ -1,5 +1,6 @@
 //! What `podman artifact` keeps, where podman is new enough to keep artifacts itself.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use super::{Context, Error, Result};
@@ -35,19 +36,42 @@ impl Context {
         if !matches!(error, store::Error::NotFound { .. }) {
             return error.into();
         }
-        let Some(podman) = self.artifact_podman().await else { return error.into() };
-        let listed = match self.podman_artifacts().await {
-            Ok(listed) => listed,
+        let name = match self.podmans(artifact).await {
+            Ok(Some(name)) => name,
+            Ok(None) => return error.into(),
             Err(error) => return error,
         };
-        match podmans_name(&listed, artifact) {
-            Ok(Some(name)) => match podman.cli() {
-                Ok(cli) => cli.call().arg("artifact").args(arguments(name)).exec().into(),
-                Err(error) => error.into(),
-            },
-            Ok(None) => error.into(),
-            Err(error) => error.into(),
+        match self.artifact_podman().await.map(|podman| podman.cli().cloned()) {
+            Some(Ok(cli)) => cli.call().arg("artifact").args(arguments(name)).exec().into(),
+            Some(Err(error)) => error.into(),
+            None => error.into(),
         }
+    }
+
+    /// What podman calls an artifact of its own; nothing where there is none, or no such podman.
+    pub(super) async fn podmans(&self, artifact: &str) -> Result<Option<String>> {
+        Ok(podmans_name(&self.podman_artifacts().await?, artifact)?)
+    }
+
+    /// What podman says of an artifact of its own, as JSON; nothing where there is none, or no such podman.
+    pub(super) async fn inspect_by_podman(&self, artifact: &str) -> Result<Option<Vec<u8>>> {
+        let Some(name) = self.podmans(artifact).await? else { return Ok(None) };
+        let Some(podman) = self.artifact_podman().await else { return Ok(None) };
+        let call = podman.cli()?.call().args(["artifact", "inspect"]).arg(name);
+        Ok(Some(crate::process::capture(call).await?))
+    }
+
+    /// All artifacts of podman's own.
+    pub(super) async fn podmans_artifacts(&self) -> Result<BTreeMap<String, String>> {
+        let listed = self.podman_artifacts().await?;
+        Ok(listed.iter().map(|line| (name(line), name(line))).collect())
+    }
+
+    /// Removes artifacts of podman's own, and prints their digests.
+    pub(super) async fn remove_by_podman(&self, names: Vec<String>) -> Result<()> {
+        let Some(podman) = self.artifact_podman().await else { return Ok(()) };
+        let removed = crate::process::capture(podman.cli()?.call().args(["artifact", "rm"]).args(names)).await?;
+        Ok(self.ui.data(String::from_utf8_lossy(&removed).trim_end())?)
     }
 
     /// Runs `podman artifact add`, which prints the digest; two at once would lose one (podman#27569).
@@ -75,12 +99,13 @@ impl Context {
     }
 }
 
+fn name([repository, tag, ..]: &[String; 5]) -> String {
+    if tag.is_empty() { repository.clone() } else { format!("{repository}:{tag}") }
+}
+
 /// What podman calls the artifact that `text` means: podman itself compares names byte for byte, and takes a single digit
 /// of any digest for one.
 fn podmans_name(listed: &[[String; 5]], text: &str) -> Result<Option<String>, store::Error> {
-    let name = |[repository, tag, ..]: &[String; 5]| {
-        if tag.is_empty() { repository.clone() } else { format!("{repository}:{tag}") }
-    };
     let full = text.parse::<Reference>().map(|reference| reference.to_string());
     let wanted = [Some(text.to_owned()), full.ok()];
     if let Some(found) = listed.iter().map(name).find(|name| wanted.iter().flatten().any(|wanted| wanted == name)) {

@@ -1,5 +1,7 @@
 //! `artishim rm`.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 
 use super::{Context, Error, Result};
@@ -7,7 +9,7 @@ use crate::store::{self, Entry, Store};
 
 /// Remove artifacts from the store, and the blobs no other artifact needs
 ///
-/// A single artifact that our store does not have is removed from Podman 5.7 and newer.
+/// What our store does not have is removed from Podman's, where Podman is 5.7 or newer.
 #[derive(Args, Debug)]
 pub struct RmArgs {
     /// Artifacts, by name or digest
@@ -23,15 +25,10 @@ pub struct RmArgs {
 
 pub(super) async fn run(context: &Context, args: &RmArgs) -> Result<()> {
     let store = context.store()?;
-    if let [artifact] = args.artifacts.as_slice()
-        && !args.ignore
-        && let Err(error) = store.find(artifact)
-    {
-        return Err(context.hand_over(error, artifact, |name| vec![String::from("rm"), name]).await);
-    }
+    let theirs = theirs(context, &store, args).await?;
     let guard = store.exclusive()?;
     // All names are looked up before anything is removed: a mistyped one leaves everything as it was.
-    let entries = entries(&store, args)?;
+    let entries = entries(&store, args, &theirs)?;
     for entry in &entries {
         store.untag(&guard, entry)?;
     }
@@ -40,15 +37,32 @@ pub(super) async fn run(context: &Context, args: &RmArgs) -> Result<()> {
     for entry in &entries {
         context.ui.data(entry.descriptor.digest.hex())?;
     }
-    Ok(())
+    let names: Vec<String> = theirs.into_values().collect();
+    if names.is_empty() { Ok(()) } else { context.remove_by_podman(names).await }
 }
 
-fn entries(store: &Store, args: &RmArgs) -> Result<Vec<Entry>> {
+/// What is podman's, with its names there.
+async fn theirs(context: &Context, store: &Store, args: &RmArgs) -> Result<BTreeMap<String, String>> {
+    if args.all {
+        return context.podmans_artifacts().await;
+    }
+    let mut theirs = BTreeMap::new();
+    for artifact in &args.artifacts {
+        if let Err(store::Error::NotFound { .. }) = store.find(artifact)
+            && let Some(name) = context.podmans(artifact).await?
+        {
+            theirs.insert(artifact.clone(), name);
+        }
+    }
+    Ok(theirs)
+}
+
+fn entries(store: &Store, args: &RmArgs, theirs: &BTreeMap<String, String>) -> Result<Vec<Entry>> {
     if args.all {
         return Ok(store.list()?);
     }
     let mut entries = Vec::new();
-    for artifact in &args.artifacts {
+    for artifact in args.artifacts.iter().filter(|artifact| !theirs.contains_key(*artifact)) {
         match store.find(artifact) {
             Ok(entry) if entries.contains(&entry) => {}
             Ok(entry) => entries.push(entry),

@@ -1,6 +1,4 @@
-//! What lies in our store, read by other people's programs: byte for byte what the registry had.
-//!
-//! Artifacts of our own making would belong here too; there is no command yet that makes any.
+//! What lies in our store, or was made and pushed by us, read by other people's programs: byte for byte what it was.
 
 use crate::workshop::{Workshop, files_below};
 
@@ -23,6 +21,80 @@ fn assert_is_the_same(shop: &Workshop, digest: &str) {
     let theirs = files_below(&shop.path("theirs"));
     assert_eq!(theirs.keys().collect::<Vec<_>>(), ["README.md", "tiny.gguf"]);
     assert!(theirs["README.md"] == shop.read("model/README.md") && theirs["tiny.gguf"] == shop.read("tiny.gguf"));
+}
+
+/// A workshop that made a ModelPack of two files and pushed it as `$COPY`, and the digest of its manifest.
+fn made(words: &[&str]) -> (Workshop, String) {
+    let shop = Workshop::new("made");
+    let copy = shop.run("echo $COPY").trim().to_owned();
+    let files = ["tiny.gguf", "model/README.md"].map(|file| shop.path(file).display().to_string());
+    let line = [&["add"], words, &[&copy, &files[0], &files[1]]].concat();
+    let digest = format!("sha256:{}", shop.artishim(&line).success().trim());
+    shop.artishim(&["push", "--quiet", &copy]).success();
+    (shop, digest)
+}
+
+#[test]
+#[ignore = "needs root and contrib/testbed"]
+fn what_we_make_and_push_is_pulled_by_podman_oras_skopeo_and_modelpack_client() {
+    for words in [&[][..], &["--packaging", "modelpack"]] {
+        let pulls = [
+            "podman artifact pull --quiet --tls-verify=false $COPY && mkdir theirs
+            podman artifact extract $COPY $PWD/theirs && podman artifact rm $COPY",
+            "oras pull --plain-http --output theirs $COPY",
+            "python -m modelpack_client --insecure pull $COPY theirs",
+            "skopeo copy --quiet --preserve-digests --src-tls-verify=false docker://$COPY oci:$PWD/layout:x
+            oras pull --oci-layout --output theirs $PWD/layout:x",
+        ];
+        let (shop, digest) = made(words);
+        for pull in pulls.iter().filter(|pull| !words.is_empty() || !pull.contains("modelpack")) {
+            shop.run(&format!("rm -rf theirs; {pull}"));
+            assert_is_the_same(&shop, &digest);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root and contrib/testbed"]
+fn folder_that_we_make_is_unpacked_by_oras() {
+    let shop = Workshop::new("made");
+    let copy = shop.run("echo $COPY").trim().to_owned();
+    shop.artishim(&["add", &copy, shop.path("model").to_str().unwrap()]).success();
+    shop.artishim(&["push", "--quiet", &copy]).success();
+    shop.run("oras pull --plain-http --output theirs $COPY");
+    assert_eq!(files_below(&shop.path("theirs/model")), files_below(&shop.path("model")));
+}
+
+#[test]
+#[ignore = "needs root and contrib/testbed"]
+fn ramalama_lists_and_runs_a_model_that_we_make() {
+    let (shop, _) = made(&["--packaging", "modelpack"]);
+    let ramalama = "ramalama --engine podman --store $PWD/ramalama";
+    shop.run(&format!(
+        "podman artifact pull --quiet --tls-verify=false $COPY
+        {ramalama} pull --tls-verify=false oci://$COPY"
+    ));
+    let (name, listed) = (shop.run("echo $COPY"), shop.run(&format!("{ramalama} ls --noheading")));
+    assert!(listed.contains(name.trim()), "{listed}");
+    shop.run("podman artifact rm $COPY");
+}
+
+/// What skopeo, oras and docker's own archive formats say of an archive of ours, and we of theirs.
+#[test]
+#[ignore = "needs root and contrib/testbed"]
+fn archives_are_exchanged_with_skopeo_and_oras() {
+    let (shop, digest) = made(&["--packaging", "modelpack"]);
+    let copy = shop.run("echo $COPY").trim().to_owned();
+    let archive = shop.path("ours.tar").display().to_string();
+    shop.artishim(&["save", "--output", &archive, &copy]).success();
+    let manifest = shop.run("skopeo inspect --raw oci-archive:ours.tar:$COPY");
+    assert_eq!(artishim::digest::Digest::sha256(manifest.as_bytes()).to_string(), digest);
+    shop.run("skopeo copy --quiet --preserve-digests --src-tls-verify=false docker://$COPY oci-archive:theirs.tar");
+    shop.artishim(&["rm", &copy]).success();
+    let theirs = shop.path("theirs.tar").display().to_string();
+    shop.artishim(&["load", "--input", &theirs, &copy]).success();
+    let found = shop.artishim(&["inspect", "--format", "{{.Digest}}", &copy]).success();
+    assert_eq!(found.trim(), digest);
 }
 
 #[test]

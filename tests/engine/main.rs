@@ -18,6 +18,7 @@ macro_rules! on_engines {
 mod accelerate;
 mod artifacts;
 mod compose;
+mod conformance;
 mod consumers;
 mod disk;
 mod doors;

@@ -113,8 +113,14 @@ fn lists_and_manifests_are_shown_by_templates() {
     let shown = |line: &[&str]| home.artishim(line).success();
     assert_eq!(shown(&["ls", "--format", "{{.VirtualSize}}"]), "700002\n700000\n");
     assert_eq!(shown(&["ls", "--format", "{{range .}}{{.Tag}},{{end}}"]), "1,2,\n");
-    assert_eq!(shown(&["ls", "--format", r"table {{.Tag}}\t{{.Kind}}"]), "TAG         KIND\n1           ModelPack\n2           ORAS\n");
-    assert_eq!(shown(&["ls", "-n", "--format", r"table {{.Tag}}\t{{.Kind}}"]), "1           ModelPack\n2           ORAS\n");
+    assert_eq!(
+        shown(&["ls", "--format", r"table {{.Tag}}\t{{.Kind}}"]),
+        "TAG         KIND\n1           ModelPack\n2           ORAS\n"
+    );
+    assert_eq!(
+        shown(&["ls", "-n", "--format", r"table {{.Tag}}\t{{.Kind}}"]),
+        "1           ModelPack\n2           ORAS\n"
+    );
     let created = shown(&["ls", "--format", "{{.CreatedAt}}"]);
     assert!(created.lines().all(|line| line.starts_with("20") && line.ends_with(" +0000 UTC")), "{created}");
     let layers =
