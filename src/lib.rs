@@ -11,7 +11,8 @@
 //!    Docker), [`rewrite`] (the engines' command lines);
 //! 2. joins: [`pull`] (registry to store), [`checkout`] (store, or what arrives, to snapshot), [`deliver`] (files to
 //!    containers), [`model`] (what an artifact is), [`add`] (files to artifacts), [`push`] (store to registry),
-//!    [`oci_archive`] (store to file and back);
+//!    [`oci_archive`] (store to file and back), [`doctor`] (what
+//!    may hurt);
 //! 3. the terminal: [`cmd`], [`ui`].
 //!
 //! The library never prints, exits or reads the environment; only level 3 and [`config`] do.
@@ -23,6 +24,7 @@ pub mod cmd;
 pub mod config;
 pub mod deliver;
 pub mod digest;
+pub mod doctor;
 pub mod driver;
 pub mod engine;
 pub mod gguf;

@@ -7,6 +7,7 @@ mod compose;
 mod context;
 mod cp;
 mod docs;
+mod doctor;
 mod door;
 mod engines;
 mod error;
@@ -79,6 +80,7 @@ enum Command {
     Cp(cp::CpArgs),
     Volume(volume::VolumeArgs),
     Engines(engines::EnginesArgs),
+    Doctor(doctor::DoctorArgs),
     Serve(serve::ServeArgs),
     #[command(hide = true)]
     Compose(compose::ComposeArgs),
@@ -136,6 +138,7 @@ async fn run(context: &Context, command: Command) -> Result<()> {
         Command::Cp(args) => cp::run(context, args).await,
         Command::Volume(args) => volume::run(context, args).await,
         Command::Engines(args) => engines::run(context, &args).await,
+        Command::Doctor(args) => doctor::run(context, &args).await,
         Command::Serve(args) => serve::run(context, &args).await,
         Command::Compose(args) => compose::run(context, args).await,
         Command::Completions(args) => docs::completions(context, &args),

@@ -16,7 +16,9 @@ use crate::manifest::Descriptor;
 /// How much is read at once.
 const PIECE: usize = 512 * 1024;
 /// How many pieces may wait to be hashed.
-const WAITING: usize = 4;
+const WAITING: usize = 8;
+/// How much is written before the disk is to begin with it.
+const FLUSH: usize = 16 * 1024 * 1024;
 
 /// Where the bytes of a new blob come from.
 pub enum Incoming {
@@ -41,7 +43,11 @@ impl Store {
         let draft = self.draft(lease)?;
         let hasher = match incoming {
             Incoming::File(file) if rustix::fs::ioctl_ficlone(&draft.file, &file).is_ok() => hash(&draft.file),
-            Incoming::File(mut file) => copy(&mut file, &draft.file),
+            Incoming::File(mut file) => {
+                let size = file.metadata().at(&draft.path)?.len();
+                durable::preallocate(&draft.file, &draft.path, size)?;
+                copy(&mut file, &draft.file)
+            }
             Incoming::Stream(mut stream) => copy(&mut stream, &draft.file),
         };
         let digest = hasher.at(&draft.path)?.finish();
@@ -88,27 +94,40 @@ fn hash(file: &File) -> io::Result<Hasher> {
     }
 }
 
-/// Writes and hashes at once, each on a processor of its own.
+/// Writes, hashes and flushes at once, each on a thread of its own: what is left in the end is the last few pieces.
 fn copy(from: &mut impl Read, mut to: &File) -> io::Result<Hasher> {
     let (send, receive) = mpsc::sync_channel::<Vec<u8>>(WAITING);
+    let (give_back, spare) = mpsc::channel::<Vec<u8>>();
+    let (flush, wanted) = mpsc::sync_channel::<()>(1);
     thread::scope(|scope| {
         let hashing = scope.spawn(move || {
             let mut hasher = Hasher::new(Algorithm::Sha256);
-            receive.iter().for_each(|piece| {
+            for piece in receive {
                 hasher.update(&piece);
-            });
+                // Who writes has perhaps come to the end, and needs no more.
+                let _ = give_back.send(piece);
+            }
             hasher
         });
+        // The disk is to begin early. It tells of lost bytes once, so no flush may go unheard.
+        let flushing = scope.spawn(move || wanted.iter().try_for_each(|()| to.sync_data()));
+        let mut unflushed = 0;
         loop {
-            let mut piece = Vec::with_capacity(PIECE);
+            let mut piece = spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(PIECE));
+            piece.clear();
             if from.by_ref().take(PIECE as u64).read_to_end(&mut piece)? == 0 {
                 break;
             }
             to.write_all(&piece)?;
+            unflushed += piece.len();
+            if unflushed >= FLUSH && flush.try_send(()).is_ok() {
+                unflushed = 0;
+            }
             // It is received for as long as there is a sender.
             let _ = send.send(piece);
         }
-        drop(send);
+        drop((send, flush));
+        flushing.join().map_err(|_| io::Error::other("the disk was not written"))??;
         hashing.join().map_err(|_| io::Error::other("the hash was not finished"))
     })
 }

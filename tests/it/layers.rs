@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of `src/` with its level; a module may use its own and lower levels, and what [`SIDEWAYS`] adds.
-const LEVELS: [(&str, u8); 27] = [
+const LEVELS: [(&str, u8); 28] = [
     ("digest", 0),
     ("gguf", 0),
     ("listing", 0),
@@ -29,13 +29,14 @@ const LEVELS: [(&str, u8); 27] = [
     ("checkout", 2),
     ("deliver", 2),
     ("driver", 2),
+    ("doctor", 2),
     ("model", 2),
     ("cmd", 3),
     ("ui", 3),
 ];
 
 /// What modules of one level may use of each other.
-const SIDEWAYS: [(&str, &[&str]); 11] = [
+const SIDEWAYS: [(&str, &[&str]); 12] = [
     ("engine", &["process"]),
     ("registry", &["process"]),
     ("pull", &[]),
@@ -46,6 +47,7 @@ const SIDEWAYS: [(&str, &[&str]); 11] = [
     ("deliver", &["checkout", "pull"]),
     ("driver", &["checkout", "pull"]),
     ("model", &["pull"]),
+    ("doctor", &["pull"]),
     ("cmd", &["ui"]),
 ];
 

@@ -8,6 +8,7 @@ mod commands;
 mod common;
 mod compose;
 mod config;
+mod doctor;
 mod doors;
 mod errors;
 mod faults;
