@@ -1,14 +1,18 @@
 //! Artifacts in one file: an OCI image layout in a tar, as skopeo's `oci-archive` and `docker save` have it.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::rc::Rc;
 
+use flate2::read::MultiGzDecoder;
 use serde_json::json;
 
 use crate::digest::Digest;
 use crate::manifest::{self, Descriptor, Manifest};
 use crate::media;
+use crate::packaging::{Bounded, MAX_HEADER_BYTES};
 use crate::pull;
 use crate::reference::Reference;
 use crate::store::{self, Claim, Entry, Lease, Store};
@@ -143,11 +147,15 @@ fn full_name(descriptor: &Descriptor) -> Option<Reference> {
 fn read_blobs(store: &Store, lease: &Lease, input: impl Read) -> Result<Manifest> {
     let mut input = io::BufReader::with_capacity(PIECE, input);
     let is_gzip = io::BufRead::fill_buf(&mut input).map_err(Error::Read)?.starts_with(&[0x1f, 0x8b]);
-    let input: Box<dyn Read> = if is_gzip { Box::new(flate2::read::GzDecoder::new(input)) } else { Box::new(input) };
-    let mut archive = tar::Archive::new(input);
+    let source: Box<dyn Read> = if is_gzip { Box::new(MultiGzDecoder::new(input)) } else { Box::new(input) };
+    // The tar crate keeps long names in memory whatever their size.
+    let allowance = Rc::new(Cell::new(MAX_HEADER_BYTES));
+    let excess = "the headers of a tar member are too long";
+    let mut archive = tar::Archive::new(Bounded { source, allowance: Rc::clone(&allowance), excess });
     let mut index = None;
     for entry in archive.entries().map_err(Error::Read)? {
         let mut entry = entry.map_err(Error::Read)?;
+        allowance.set(u64::MAX);
         let path = entry.path().map_err(Error::Read)?.into_owned();
         if path.strip_prefix("./").unwrap_or(&path) == Path::new("index.json") {
             let mut bytes = Vec::new();
@@ -157,6 +165,12 @@ fn read_blobs(store: &Store, lease: &Lease, input: impl Read) -> Result<Manifest
             let blob = Descriptor::new("", digest, entry.size());
             read_blob(store, lease, &blob, &mut entry)?;
         }
+        // The holes of a sparse file can be as long as a number can say.
+        if entry.header().entry_type().is_gnu_sparse() {
+            return Err(Error::Read(io::Error::new(io::ErrorKind::InvalidData, "it has a sparse file")));
+        }
+        io::copy(&mut entry, &mut io::sink()).map_err(Error::Read)?;
+        allowance.set(MAX_HEADER_BYTES);
     }
     index.ok_or(Error::NoIndex)
 }

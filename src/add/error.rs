@@ -38,6 +38,15 @@ pub enum Error {
     /// A directory without files.
     #[error("{0} has no files")]
     Empty(PathBuf),
+    /// A link to what was not meant to be added.
+    #[error("{0} leads out of the directory")]
+    Outside(PathBuf),
+    /// A file that somebody writes.
+    #[error("{0} was changed while it was read")]
+    FileChanged(PathBuf),
+    /// An artifact that nothing can be added to.
+    #[error("{0} has no list of layers")]
+    NoLayers(String),
     /// Something that is neither file nor directory.
     #[error("{0} is neither a file nor a directory")]
     Kind(PathBuf),

@@ -40,7 +40,7 @@ fn add_path(items: &mut Vec<Item>, path: PathBuf, form: Form) -> Result<()> {
         _ if kind.is_file() => items.push(Item { name: Some(name(&path)?), content: Content::File(path) }),
         Form::Files if kind.is_dir() => items.push(Item { name: Some(name(&path)?), content: Content::Folder(path) }),
         Form::ModelPack if kind.is_dir() => {
-            let files = below(&path)?;
+            let files = below(&path, Hidden::LeftOut)?.files;
             if files.is_empty() {
                 return Err(Error::Empty(path));
             }
@@ -62,34 +62,71 @@ fn name(path: &Path) -> Result<String> {
     absolute.file_name().and_then(OsStr::to_str).map(str::to_owned).ok_or_else(|| Error::Name(path.to_owned()))
 }
 
-/// The files below a directory with their paths in it, in order of their names.
-///
-/// Links to files are followed, as in the cache of Hugging Face's programs; hidden files are those programs' own.
-pub(super) fn below(directory: &Path) -> Result<Vec<(String, PathBuf)>> {
-    let mut files = Vec::new();
-    walk(directory, "", &mut files)?;
-    files.sort();
-    Ok(files)
+/// What is below a directory, in order of the names.
+#[derive(Default)]
+pub(super) struct Tree {
+    /// The files with their paths in the directory.
+    pub files: Vec<(String, PathBuf)>,
+    /// The paths of the directories in it.
+    pub directories: Vec<String>,
 }
 
-fn walk(directory: &Path, prefix: &str, files: &mut Vec<(String, PathBuf)>) -> Result<()> {
-    for entry in fs::read_dir(directory).at(directory)? {
-        let path = entry.at(directory)?.path();
-        let name = name(&path)?;
-        if name.starts_with('.') {
-            continue;
+/// What becomes of names that begin with a dot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hidden {
+    Taken,
+    /// They are the downloading programs' own, as `.cache` and `.gitattributes`.
+    LeftOut,
+}
+
+/// What is below a directory.
+///
+/// Links to files are followed where they stay in it, or lead to the blobs of the same model in the cache of Hugging
+/// Face's programs: what a stranger's model leads to elsewhere is nothing to be published.
+pub(super) fn below(directory: &Path, hidden: Hidden) -> Result<Tree> {
+    let mut tree = Tree::default();
+    let walk = Walk { root: fs::canonicalize(directory).at(directory)?, hidden };
+    walk.visit(directory, "", &mut tree)?;
+    tree.files.sort();
+    tree.directories.sort();
+    Ok(tree)
+}
+
+struct Walk {
+    root: PathBuf,
+    hidden: Hidden,
+}
+
+impl Walk {
+    fn visit(&self, directory: &Path, prefix: &str, tree: &mut Tree) -> Result<()> {
+        for entry in fs::read_dir(directory).at(directory)? {
+            let path = entry.at(directory)?.path();
+            let name = name(&path)?;
+            if self.hidden == Hidden::LeftOut && name.starts_with('.') {
+                continue;
+            }
+            let own = fs::symlink_metadata(&path).at(&path)?;
+            let name = format!("{prefix}{name}");
+            if own.is_dir() {
+                self.visit(&path, &format!("{name}/"), tree)?;
+                tree.directories.push(name);
+            } else if !fs::metadata(&path).at(&path)?.is_file() {
+                return Err(Error::Kind(path));
+            } else if own.is_symlink() && !self.may_follow(&fs::canonicalize(&path).at(&path)?) {
+                return Err(Error::Outside(path));
+            } else {
+                tree.files.push((name, path));
+            }
         }
-        let own = fs::symlink_metadata(&path).at(&path)?;
-        let name = format!("{prefix}{name}");
-        if own.is_dir() {
-            walk(&path, &format!("{name}/"), files)?;
-        } else if fs::metadata(&path).at(&path)?.is_file() {
-            files.push((name, path));
-        } else {
-            return Err(Error::Kind(path));
-        }
+        Ok(())
     }
-    Ok(())
+
+    /// `models--NAME/snapshots/REVISION/…` leads to `models--NAME/blobs`.
+    fn may_follow(&self, target: &Path) -> bool {
+        let snapshots = self.root.ancestors().find(|path| path.ends_with("snapshots"));
+        let blobs = snapshots.and_then(Path::parent).map(|model| model.join("blobs"));
+        target.starts_with(&self.root) || blobs.is_some_and(|blobs| target.starts_with(blobs))
+    }
 }
 
 #[cfg(test)]
@@ -98,12 +135,12 @@ mod tests {
 
     fn tree() -> tempfile::TempDir {
         let tree = tempfile::tempdir().unwrap();
-        for file in ["model/b.json", "model/a/w.safetensors", "model/.cache/x", "blobs/1"] {
+        for file in ["m/snapshots/1/b.json", "m/snapshots/1/a/w.safetensors", "m/snapshots/1/.cache/x", "m/blobs/1"] {
             let path = tree.path().join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, file).unwrap();
         }
-        std::os::unix::fs::symlink("../blobs/1", tree.path().join("model/linked.json")).unwrap();
+        std::os::unix::fs::symlink("../../blobs/1", tree.path().join("m/snapshots/1/linked.json")).unwrap();
         tree
     }
 
@@ -114,20 +151,25 @@ mod tests {
     #[test]
     fn a_model_packs_directory_is_its_files_and_another_ones_is_one_layer() {
         let tree = tree();
-        let model = tree.path().join("model");
+        let model = tree.path().join("m/snapshots/1");
         assert_eq!(names(model.clone(), Form::ModelPack), ["a/w.safetensors", "b.json", "linked.json"]);
-        assert_eq!(names(model.clone(), Form::Files), ["model"]);
-        assert_eq!(names(model.join("a/.."), Form::Files), ["model"]);
+        assert_eq!(names(model.clone(), Form::Files), ["1"]);
+        assert_eq!(names(model.join("a/.."), Form::Files), ["1"]);
+        let whole = below(&model, Hidden::Taken).unwrap();
+        assert_eq!((whole.files.len(), whole.directories), (4, vec![String::from(".cache"), String::from("a")]));
         assert_eq!(names(model.join("b.json"), Form::ModelPack), ["b.json"]);
     }
 
     #[test]
     fn what_cannot_become_a_layer_is_named() {
         let tree = tree();
-        let model = tree.path().join("model");
+        let model = tree.path().join("m/snapshots/1");
         std::os::unix::fs::symlink("a", model.join("folder")).unwrap();
         let refused = |path: PathBuf| items(vec![Source::Path(path)], Form::ModelPack).err().unwrap().to_string();
-        assert!(refused(model).ends_with("model/folder is neither a file nor a directory"));
+        assert!(refused(model.clone()).ends_with("1/folder is neither a file nor a directory"));
+        fs::remove_file(model.join("folder")).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", model.join("secret")).unwrap();
+        assert!(refused(model).ends_with("1/secret leads out of the directory"));
         assert!(refused(tree.path().join("gone")).ends_with("/gone"));
         fs::create_dir(tree.path().join("empty")).unwrap();
         assert!(refused(tree.path().join("empty")).ends_with("empty has no files"));

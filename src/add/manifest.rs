@@ -11,7 +11,7 @@ use super::{Form, Request, folder, modelpack, sniff, to_bytes};
 use crate::digest::Digest;
 use crate::manifest::{Descriptor, Manifest};
 use crate::media;
-use crate::store::{Entry, Incoming, Lease, Store};
+use crate::store::{Entry, Incoming, Lease, Stop, Store};
 
 /// An artifact before it has a digest.
 pub(super) struct Draft {
@@ -19,7 +19,8 @@ pub(super) struct Draft {
     pub base: Option<Digest>,
     /// The manifest without its config, as JSON: what we do not know in it stays.
     document: Value,
-    pub config: Vec<u8>,
+    /// The config that it is to have instead of its own.
+    pub config: Option<Vec<u8>>,
 }
 
 impl Draft {
@@ -38,17 +39,19 @@ impl Draft {
         // It names a file.
         annotations.remove(media::TITLE);
         document["annotations"] = json!(annotations);
-        Self { base: None, document, config: b"{}".to_vec() }
+        Self { base: None, document, config: None }
     }
 
     /// What `entry` is, to be appended to.
     pub fn of(store: &Store, entry: &Entry) -> Result<Self> {
         let digest = &entry.descriptor.digest;
-        let (bytes, manifest) = store.manifest(digest)?;
-        let config = manifest.config.as_ref().map(|config| store.read_blob(config)).transpose()?;
+        let (bytes, _) = store.manifest(digest)?;
         let unreadable = |source| crate::manifest::Error::Json { digest: digest.clone(), source };
-        let document = serde_json::from_slice(&bytes).map_err(unreadable)?;
-        Ok(Self { base: Some(digest.clone()), document, config: config.unwrap_or_default() })
+        let document: Value = serde_json::from_slice(&bytes).map_err(unreadable)?;
+        if !document["layers"].is_array() {
+            return Err(Error::NoLayers(entry.name.clone().unwrap_or_default()));
+        }
+        Ok(Self { base: Some(digest.clone()), document, config: None })
     }
 
     pub fn artifact_type(&self) -> Option<&str> {
@@ -56,17 +59,17 @@ impl Draft {
     }
 
     /// The same with the layers that `request` asks for; blocks for as long as they take to be read.
-    pub fn with_layers(mut self, store: &Store, lease: &Lease, request: Request) -> Result<Self> {
+    pub fn with_layers(mut self, store: &Store, lease: &Lease, request: Request, stop: Stop<'_>) -> Result<Self> {
         let Request { sources, annotations, file_type, form, .. } = request;
         let items = files::items(sources, form)?;
         let override_title = annotations.get(media::TITLE);
         self.check_names(&items, override_title.map(String::as_str))?;
         for item in items {
             let title = override_title.cloned().or_else(|| item.name.clone()).ok_or(Error::NoName)?;
-            let mut layer = add(store, lease, item, &title)?;
-            match form {
-                Form::Files => layer.annotations.extend(annotations.clone()),
-                Form::ModelPack => modelpack::annotate(&mut layer, &title),
+            let mut layer = add(store, lease, item, &title, stop)?;
+            layer.annotations.extend(annotations.clone());
+            if form == Form::ModelPack {
+                modelpack::annotate(&mut layer, &title);
             }
             layer.annotations.insert(media::TITLE.to_owned(), title);
             if let Some(file_type) = &file_type {
@@ -87,7 +90,7 @@ impl Draft {
             if title.split('/').any(|part| matches!(part, "" | "." | "..")) {
                 return Err(Error::Title(title.to_owned()));
             }
-            if titles.iter().any(|other| other == title) {
+            if titles.iter().any(|other| is_in_the_way(other, title)) {
                 return Err(override_title.map_or_else(|| Error::FileExists(title.to_owned()), |_| Error::TitleExists));
             }
             titles.push(title.to_owned());
@@ -106,10 +109,9 @@ impl Draft {
     /// The manifest, with the config that the draft has.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut document = self.document.clone();
-        let config = &mut document["config"];
-        if config["digest"] != Digest::sha256(&self.config).to_string() {
-            *config = json!({
-                "mediaType": media::MODELPACK_CONFIG, "digest": Digest::sha256(&self.config), "size": self.config.len(),
+        if let Some(config) = &self.config {
+            document["config"] = json!({
+                "mediaType": media::MODELPACK_CONFIG, "digest": Digest::sha256(config), "size": config.len(),
             });
         }
         let bytes = to_bytes(&document);
@@ -122,14 +124,20 @@ impl Draft {
     }
 }
 
+/// Whether both names cannot be in one directory.
+fn is_in_the_way(one: &str, other: &str) -> bool {
+    let is_below = |path: &str, folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+    one == other || is_below(one, other) || is_below(other, one)
+}
+
 /// Adds one layer, whose media type is what its bytes look like.
-fn add(store: &Store, lease: &Lease, item: Item, title: &str) -> Result<Descriptor> {
+fn add(store: &Store, lease: &Lease, item: Item, title: &str, stop: Stop<'_>) -> Result<Descriptor> {
     let incoming = match item.content {
-        Content::Folder(path) => return folder::add(store, lease, &path, title),
+        Content::Folder(path) => return folder::add(store, lease, &path, title, stop),
         Content::File(path) => Incoming::File(File::open(&path).at(&path)?),
         Content::Stream(stream) => Incoming::Stream(stream),
     };
-    let mut layer = store.add_blob(lease, incoming)?;
+    let mut layer = store.add_blob(lease, incoming, stop)?;
     let mut head = Vec::new();
     let path = store.blob_path(&layer.digest);
     store.open_blob(&layer)?.take(sniff::BYTES).read_to_end(&mut head).at(&path)?;

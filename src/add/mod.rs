@@ -77,11 +77,14 @@ pub async fn add(session: &Session, name: &Reference, request: Request) -> Resul
     let (form, existing) = (request.form, request.existing);
     let lease = session.store.lease(&[])?;
     let draft = begin(&session.store, name, &request)?;
+    lease.add(draft.base.as_slice())?;
     let (store, under) = (session.store.clone(), lease.clone());
-    let draft = tokio::task::spawn_blocking(move || draft.with_layers(&store, &under, request));
+    let interrupt = session.interrupt.clone();
+    let draft =
+        tokio::task::spawn_blocking(move || draft.with_layers(&store, &under, request, &|| interrupt.is_heard()));
     let mut draft = draft.await.map_err(|_| Error::Stopped)??;
     if form == Form::ModelPack {
-        draft.config = modelpack::config(session, &lease, &draft).await?;
+        draft.config = Some(modelpack::config(session, &lease, &draft).await?);
     }
     finish(&session.store, &lease, name, &draft, existing)
 }
@@ -99,7 +102,8 @@ fn begin(store: &Store, name: &Reference, request: &Request) -> Result<Draft> {
 
 /// Names what was made, unless the name means something else by now than when it was begun.
 fn finish(store: &Store, lease: &Lease, name: &Reference, draft: &Draft, existing: Existing) -> Result<Digest> {
-    store.put_blob(lease, &draft.config, &Digest::sha256(&draft.config))?;
+    let config = draft.config.as_deref().unwrap_or(b"{}");
+    store.put_blob(lease, config, &Digest::sha256(config))?;
     let manifest = draft.to_bytes()?;
     let digest = Digest::sha256(&manifest);
     lease.add(std::slice::from_ref(&digest))?;
@@ -114,9 +118,6 @@ fn finish(store: &Store, lease: &Lease, name: &Reference, draft: &Draft, existin
     let mut descriptor = Descriptor::new(media::OCI_MANIFEST, digest.clone(), manifest.len() as u64);
     descriptor.artifact_type = draft.artifact_type().map(str::to_owned);
     store.tag(&guard, name, descriptor)?;
-    if found.is_some() {
-        store.gc(&guard)?;
-    }
     Ok(digest)
 }
 

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
+use super::tag::new_name;
 use super::{Context, Error, Result};
 use crate::add::{self, Existing, Form, Request, Source};
-use crate::pull;
 use crate::reference::Reference;
 
 /// Make an artifact of files
@@ -58,7 +58,7 @@ pub enum AddPackaging {
 }
 
 pub(super) async fn run(context: &Context, args: AddArgs) -> Result<()> {
-    let name: Reference = args.artifact.parse()?;
+    let name = new_name(&args.artifact)?;
     let request = request(&args)?;
     if is_podmans(&args)
         && let Some(podman) = context.artifact_podman().await
@@ -66,11 +66,7 @@ pub(super) async fn run(context: &Context, args: AddArgs) -> Result<()> {
         let added = context.add_by_podman(&podman, podman_arguments(&args, &name)).await?;
         return Ok(context.ui.data(&added)?);
     }
-    let session = context.session()?;
-    let added = tokio::select! {
-        added = add::add(&session, &name, request) => added?,
-        () = session.interrupt.heard() => return Err(pull::Error::Interrupted.into()),
-    };
+    let added = add::add(&context.session()?, &name, request).await?;
     Ok(context.ui.data(added.hex())?)
 }
 
@@ -114,7 +110,8 @@ fn annotation(text: &str) -> Result<(String, String)> {
 
 /// Whether podman can do it, and does it right: it loses the first bytes of what it cannot read twice.
 fn is_podmans(args: &AddArgs) -> bool {
-    args.packaging == AddPackaging::Oras && args.paths.iter().all(|path| path.is_file() || !path.exists())
+    let is_plain = |path: &PathBuf| !is_input(path) && (path.is_file() || !path.exists());
+    args.packaging == AddPackaging::Oras && args.paths.iter().all(is_plain)
 }
 
 fn podman_arguments(args: &AddArgs, name: &Reference) -> Vec<OsString> {

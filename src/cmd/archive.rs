@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::tag::new_name;
 use super::{Context, Error, Result};
 use crate::oci_archive;
 use crate::process::run_blocking;
-use crate::reference::Reference;
 use crate::store::{Entry, Store};
 
 /// Write artifacts of artishim's store to one file, to be carried to where no registry is
@@ -55,6 +55,12 @@ pub(super) async fn save(context: &Context, args: SaveArgs) -> Result<()> {
 /// Writes beside the file and renames: what has the name is whole.
 fn save_to(store: &Store, entries: &[Entry], path: &Path) -> Result<()> {
     let failed = |error| Error::io(path, error);
+    let path = &if path.is_symlink() { path.canonicalize().map_err(failed)? } else { path.to_owned() };
+    // A pipe or a device is written to, and stays.
+    if path.exists() && !path.is_file() {
+        let output = File::options().write(true).open(path).map_err(failed)?;
+        return Ok(oci_archive::write(store, entries, std::io::BufWriter::with_capacity(1 << 20, output))?);
+    }
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o666);
     let mut draft = tempfile::Builder::new().permissions(mode).tempfile_in(directory).map_err(failed)?;
@@ -67,7 +73,7 @@ fn save_to(store: &Store, entries: &[Entry], path: &Path) -> Result<()> {
 
 pub(super) async fn load(context: &Context, args: LoadArgs) -> Result<()> {
     let store = context.store()?;
-    let name = args.name.as_deref().map(str::parse::<Reference>).transpose()?;
+    let name = args.name.as_deref().map(new_name).transpose()?;
     let loaded = match args.input {
         Some(path) => {
             let file = File::open(&path).map_err(|error| Error::io(&path, error))?;

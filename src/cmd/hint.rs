@@ -71,6 +71,8 @@ fn add_hint(error: &add::Error) -> Option<String> {
         add::Error::Exists(_) => Some(String::from("--replace takes its name, --append adds to it")),
         add::Error::Part(name) => Some(rest_hint(name)),
         add::Error::Changed(_) => Some(String::from("look at it, and try again")),
+        add::Error::Outside(_) => Some(String::from("name the file itself, or copy it there")),
+        add::Error::FileChanged(_) => Some(String::from("try again when nobody writes to it")),
         add::Error::NoName => Some(format!("name it: --annotation {}=NAME", media::TITLE)),
         add::Error::Store(error) => store_hint(error),
         _ => None,

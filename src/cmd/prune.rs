@@ -8,8 +8,8 @@ use crate::ui;
 
 /// Remove artifacts without a name, blobs that no artifact needs, and downloads nobody went on with for a week
 ///
-/// What a running artishim, a container that it started or a volume needs stays. Prints what was removed, and how much
-/// space that is.
+/// What a running artishim or a volume of the driver needs stays. A container keeps single files that it was given, and
+/// loses directories, as with artishim rm. Prints what was removed, and how much space that is.
 #[derive(Args, Debug)]
 pub struct PruneArgs {
     /// Only tell what would be removed

@@ -8,7 +8,7 @@ use clap::Args;
 use super::{Context, Error, Result};
 use crate::push::{self, Session};
 use crate::reference::Reference;
-use crate::store::Store;
+use crate::store::{Entry, Store};
 use crate::ui::Way;
 
 /// Send an artifact to a registry
@@ -44,7 +44,7 @@ pub(super) async fn run(context: &Context, args: PushArgs) -> Result<()> {
     let destination =
         destination.ok_or_else(|| Error::usage(format!("{} has no name: say where it goes", args.artifact)))?;
     let destination: Reference = destination.parse()?;
-    let session = session(context, store, &destination)?;
+    let session = session(context, store, &entry, &destination)?;
     let digest = session.push(&entry, &destination).await?;
     match &args.digestfile {
         Some(path) => fs::write(path, digest.to_string()).map_err(|error| Error::io(path, error)),
@@ -52,8 +52,8 @@ pub(super) async fn run(context: &Context, args: PushArgs) -> Result<()> {
     }
 }
 
-fn session(context: &Context, store: Store, destination: &Reference) -> Result<Session> {
-    let client = context.client_to_push(push::repositories(&store, destination)?)?;
+fn session(context: &Context, store: Store, entry: &Entry, destination: &Reference) -> Result<Session> {
+    let client = context.client_to_push(push::repositories(&store, entry, destination)?)?;
     let progress = context.ui.progress(context.global.progress, Way::There);
     Ok(Session { client, store, progress, interrupt: context.interrupt() })
 }

@@ -46,7 +46,7 @@ pub(super) fn tag(context: &Context, args: &TagArgs) -> Result<()> {
 }
 
 /// A name that can be given: one with a digest belongs to what has that digest.
-fn new_name(text: &str) -> Result<Reference> {
+pub(super) fn new_name(text: &str) -> Result<Reference> {
     let name: Reference = text.parse()?;
     if name.digest().is_some() {
         return Err(Error::usage(format!("{text}: a new name has no digest")));

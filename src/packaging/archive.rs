@@ -24,7 +24,7 @@ const MAX_RATIO: u64 = 100;
 /// What the smallest archive may unpack to.
 const FREE_BYTES: u64 = 1024 * 1024 * 1024;
 /// The most bytes of headers before one member. The tar crate keeps long names in memory whatever their size.
-const MAX_HEADER_BYTES: u64 = 1024 * 1024;
+pub const MAX_HEADER_BYTES: u64 = 1024 * 1024;
 
 /// A blob that was looked at and can still be read from its first byte.
 pub(super) type Peeked = Chain<Cursor<Vec<u8>>, Box<dyn Read + Send>>;
@@ -232,11 +232,11 @@ pub(super) const fn name_of(kind: tar::EntryType) -> &'static str {
 }
 
 /// Ends with an error when more than the allowance is read.
-struct Bounded<R> {
-    source: R,
-    allowance: Rc<Cell<u64>>,
+pub struct Bounded<R> {
+    pub source: R,
+    pub allowance: Rc<Cell<u64>>,
     /// What is said of it then.
-    excess: &'static str,
+    pub excess: &'static str,
 }
 
 impl<R: Read> Read for Bounded<R> {

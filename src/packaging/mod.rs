@@ -66,6 +66,7 @@ use crate::listing::File;
 use crate::manifest::{Descriptor, Manifest};
 use crate::media;
 
+pub(crate) use archive::{Bounded, MAX_HEADER_BYTES};
 pub use description::{Description, describe};
 pub use entry::{entry, entry_candidates, named_entry};
 pub use error::{Child, Difference, Error};

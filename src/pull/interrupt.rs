@@ -24,6 +24,11 @@ impl Interrupter {
 }
 
 impl Interrupt {
+    /// Whether a stop was asked for.
+    pub fn is_heard(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// Returns when a stop is asked for; never if nobody can ask any more.
     pub async fn heard(&self) {
         if self.0.clone().wait_for(|is_asked| *is_asked).await.is_err() {

@@ -18,6 +18,9 @@ use crate::store::{self, Entry, Store};
 /// How many blobs are sent at once: as for docker and oras some, as each has a connection of its own.
 const AT_ONCE: usize = 6;
 
+/// How many repositories blobs may be taken from: a token has to name them all.
+const MOST_OTHERS: usize = 4;
+
 /// The result of a push.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -68,14 +71,14 @@ impl Session {
             return Err(Error::Digest { reference: destination.to_string(), digest });
         }
         let pushed = tokio::select! {
-            pushed = self.send(destination, &manifest, bytes.into()) => pushed,
+            pushed = self.send(destination, &manifest, bytes.into()) => pushed.map(|()| digest),
             () = self.interrupt.heard() => Err(pull::Error::Interrupted.into()),
         };
         drop(lease);
         pushed
     }
 
-    async fn send(&self, destination: &Reference, manifest: &Manifest, bytes: Bytes) -> Result<Digest> {
+    async fn send(&self, destination: &Reference, manifest: &Manifest, bytes: Bytes) -> Result<()> {
         let blobs: Vec<Descriptor> = manifest.blobs().into_iter().cloned().collect();
         for blob in &blobs {
             if !self.store.has_blob(blob)? {
@@ -83,7 +86,7 @@ impl Session {
             }
         }
         self.progress.planned(blobs.len(), crate::manifest::total(&blobs));
-        let others = self.others(destination)?;
+        let others = others(&self.store, destination, &blobs)?;
         let sends = blobs.iter().map(|blob| self.send_blob(destination, blob, &others));
         let mut sending = stream::iter(sends).buffer_unordered(AT_ONCE);
         while sending.try_next().await?.is_some() {}
@@ -109,22 +112,32 @@ impl Session {
         }
         Ok(())
     }
-
-    /// The repositories of the destination's registry that have blobs of the store, as far as its names tell.
-    fn others(&self, destination: &Reference) -> Result<Vec<(String, Digest)>> {
-        let mut others = Vec::new();
-        for (repository, digest) in neighbours(&self.store, destination)? {
-            let Ok((_, manifest)) = self.store.manifest(&digest) else { continue };
-            others.extend(manifest.blobs().into_iter().map(|blob| (repository.clone(), blob.digest.clone())));
-        }
-        Ok(others)
-    }
 }
 
-/// The repositories that a push to `destination` may take blobs from.
-pub fn repositories(store: &Store, destination: &Reference) -> Result<Vec<String>> {
-    let names = neighbours(store, destination)?.into_iter().map(|(repository, _)| repository);
-    Ok(names.collect::<BTreeSet<_>>().into_iter().collect())
+/// Repositories of the destination's registry, and the blobs of `wanted` that they have as far as the store's names tell.
+fn others(store: &Store, destination: &Reference, wanted: &[Descriptor]) -> Result<Vec<(String, Digest)>> {
+    let wanted: BTreeSet<&Digest> = wanted.iter().map(|blob| &blob.digest).collect();
+    let mut others = Vec::new();
+    for (repository, digest) in neighbours(store, destination)? {
+        let Ok((_, manifest)) = store.manifest(&digest) else { continue };
+        let shared = manifest.blobs().into_iter().filter(|blob| wanted.contains(&blob.digest));
+        others.extend(shared.map(|blob| (repository.clone(), blob.digest.clone())));
+    }
+    let mut repositories = BTreeSet::new();
+    others.retain(|(repository, _)| {
+        repositories.contains(repository) || {
+            repositories.len() < MOST_OTHERS && repositories.insert(repository.clone())
+        }
+    });
+    Ok(others)
+}
+
+/// The repositories that a push of `entry` to `destination` may take blobs from.
+pub fn repositories(store: &Store, entry: &Entry, destination: &Reference) -> Result<Vec<String>> {
+    let (_, manifest) = store.manifest(&entry.descriptor.digest)?;
+    let blobs: Vec<Descriptor> = manifest.blobs().into_iter().cloned().collect();
+    let repositories = others(store, destination, &blobs)?.into_iter().map(|(repository, _)| repository);
+    Ok(repositories.collect::<BTreeSet<_>>().into_iter().collect())
 }
 
 /// Artifacts of the same registry in other repositories.

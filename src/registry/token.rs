@@ -198,7 +198,11 @@ impl Exchange<'_> {
     }
 
     fn token_request(&self, service: Option<&str>) -> Request {
-        let mut fields = self.scopes();
+        let mut fields: Vec<_> = match &self.credential {
+            // OAuth's form has one scope with spaces; a query has several, each of one repository (Quay refuses others).
+            Some(Credential::IdentityToken(_)) => vec![("scope", self.scopes().join(" "))],
+            _ => self.scopes().into_iter().map(|scope| ("scope", scope)).collect(),
+        };
         fields.extend(service.map(|service| ("service", service.to_owned())));
         match &self.credential {
             Some(Credential::IdentityToken(token)) => {
@@ -215,18 +219,16 @@ impl Exchange<'_> {
         }
     }
 
-    /// OAuth's form has one scope with spaces, and servers take that from a query, too (distribution's token spec).
-    fn scopes(&self) -> Vec<(&'static str, String)> {
+    fn scopes(&self) -> Vec<String> {
         let own = self.reference.repository();
-        let scopes = match self.access {
-            Access::Pull => format!("repository:{own}:pull"),
+        match self.access {
+            Access::Pull => vec![format!("repository:{own}:pull")],
             Access::Push(others) => {
                 let others =
-                    others.iter().filter(|other| *other != own).map(|other| format!(" repository:{other}:pull"));
-                format!("repository:{own}:pull,push{}", others.collect::<String>())
+                    others.iter().filter(|other| *other != own).map(|other| format!("repository:{other}:pull"));
+                std::iter::once(format!("repository:{own}:pull,push")).chain(others).collect()
             }
-        };
-        vec![("scope", scopes)]
+        }
     }
 
     /// Which answers of a token server mean that the credentials are wrong: 400 is OAuth's for a bad refresh token.

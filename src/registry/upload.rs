@@ -14,7 +14,6 @@ use super::http::{Place, Response};
 use super::request::{Method, Part, Payload, Request};
 use super::{Client, Target, not_found};
 use crate::cause::one_line;
-use crate::digest::Digest;
 use crate::manifest::Descriptor;
 use crate::reference::Reference;
 
@@ -44,32 +43,43 @@ pub struct Upload {
     pub sent: Arc<dyn Fn(u64) + Send + Sync>,
 }
 
+/// How far an upload is.
+enum Stand {
+    /// The registry has not been asked for one.
+    Fresh,
+    /// It goes on at the place, from this byte.
+    At(Place, u64),
+    /// The connection broke: the registry has to be asked how much it has.
+    Lost(Place),
+}
+
 impl Client {
     /// Makes sure the reference's repository has the blob.
     pub async fn upload(&self, reference: &Reference, upload: &Upload) -> Result<Sent> {
-        if self.repeat(reference, || self.has_blob(reference, &upload.blob)).await? {
-            return Ok(Sent::Present);
-        }
-        let mut failures = 0;
-        let mut under_way = None;
+        let (mut stand, mut failures, mut furthest) = (Stand::Fresh, 0, 0);
         loop {
-            let error = match self.attempt(reference, upload, &mut under_way).await {
+            let error = match self.attempt(reference, upload, &mut stand).await {
                 Ok(sent) => return Ok(sent),
                 Err(error) => error,
             };
-            let wait = self.give_up_or_wait(error, &mut failures)?;
-            tokio::time::sleep(wait).await;
-            let before = under_way.as_ref().map_or(0, |(_, offset)| *offset);
-            under_way = self.ask_again(reference, under_way).await;
-            if under_way.as_ref().is_some_and(|(_, offset)| *offset > before) {
-                failures = 0;
+            if let Stand::At(_, offset) = stand
+                && offset > furthest
+            {
+                (failures, furthest) = (0, offset);
             }
+            stand = match stand {
+                Stand::At(place, _) | Stand::Lost(place) => Stand::Lost(place),
+                Stand::Fresh => Stand::Fresh,
+            };
+            // An upload that the registry has forgotten, or has in another state than we think, is begun anew.
+            let is_lost = matches!(stand, Stand::Lost(_)) && matches!(error.status(), Some(404 | 409 | 416));
+            tokio::time::sleep(self.give_up_or_wait(error, is_lost, &mut failures)?).await;
         }
     }
 
-    fn give_up_or_wait(&self, error: Error, failures: &mut u32) -> Result<Duration> {
+    fn give_up_or_wait(&self, error: Error, is_lost: bool, failures: &mut u32) -> Result<Duration> {
         *failures += 1;
-        if !error.may_pass(true) {
+        if !is_lost && !error.may_pass(true) {
             return Err(error);
         }
         let Some(wait) = self.0.patience.wait(*failures, &error) else { return Err(error) };
@@ -80,53 +90,65 @@ impl Client {
         Ok(wait)
     }
 
-    async fn has_blob(&self, reference: &Reference, blob: &Descriptor) -> Result<bool> {
-        let response = self.send(reference, &format!("blobs/{}", blob.digest), &Request::new(Method::Head)).await?;
-        match response.status() {
-            404 => Ok(false),
-            _ => response.success().await.map(|_| true),
+    /// Goes on from where it stands, and notes in `stand` how far it came.
+    async fn attempt(&self, reference: &Reference, upload: &Upload, stand: &mut Stand) -> Result<Sent> {
+        if let Stand::Lost(place) = stand {
+            *stand = match self.ask_again(reference, upload, place).await? {
+                Some((place, offset)) => Stand::At(place, offset),
+                None => Stand::Fresh,
+            };
         }
+        if let Stand::Fresh = stand {
+            // It may be there, even after an upload of which we never heard that it was over.
+            if self.has_blob(reference, &upload.blob).await? {
+                return Ok(Sent::Present);
+            }
+            match self.begin(reference, upload).await? {
+                Some(place) => *stand = Stand::At(place, 0),
+                None => return Ok(Sent::Mounted),
+            }
+        }
+        let Stand::At(place, offset) = stand else { return Ok(Sent::Present) };
+        (upload.begins)(*offset);
+        let place = self.send_rest(reference, upload, place, *offset).await?;
+        *stand = Stand::At(place.clone(), upload.blob.size);
+        self.close(reference, upload, &place).await
     }
 
-    /// Sends the blob from where it is; notes in `under_way` where that is.
-    async fn attempt(
-        &self,
-        reference: &Reference,
-        upload: &Upload,
-        under_way: &mut Option<(Place, u64)>,
-    ) -> Result<Sent> {
-        let (place, offset) = match under_way.take() {
-            Some(known) => known,
-            None => match self.begin(reference, upload).await? {
-                Some(place) => (place, 0),
-                None => return Ok(Sent::Mounted),
-            },
-        };
-        *under_way = Some((place.clone(), offset));
-        (upload.begins)(offset);
-        let place = self.send_rest(reference, upload, place, offset).await?;
-        *under_way = Some((place.clone(), upload.blob.size));
-        self.close(reference, upload, &place).await
+    /// Whether the repository has the blob; a registry that does not say so to HEAD is asked by the upload itself.
+    async fn has_blob(&self, reference: &Reference, blob: &Descriptor) -> Result<bool> {
+        let response = self.send(reference, &format!("blobs/{}", blob.digest), &Request::new(Method::Head)).await?;
+        match response.success().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_transient() => Err(error),
+            Err(_) => Ok(false),
+        }
     }
 
     /// Opens an upload; nothing where the registry took the blob from the other repository.
     async fn begin(&self, reference: &Reference, upload: &Upload) -> Result<Option<Place>> {
-        let mut request = Request::new(Method::Post);
         if let Some(other) = &upload.other {
-            request.query = vec![("mount", upload.blob.digest.to_string()), ("from", other.clone())];
+            match self.open(reference, vec![("mount", upload.blob.digest.to_string()), ("from", other.clone())]).await {
+                Ok(response) if response.status() == 201 => return Ok(None),
+                Ok(response) => return response.place(self.trust(reference)).map(Some),
+                Err(error) if error.is_transient() => return Err(error),
+                // It may be that only the other repository is refused.
+                Err(error) => tracing::debug!(%error, other, "the blob is not taken from there"),
+            }
         }
-        let response = self.send(reference, "blobs/uploads/", &request).await?;
-        let response = response.success().await.map_err(|error| not_found(reference, error))?;
-        if response.status() == 201 && upload.other.is_some() {
-            return Ok(None);
-        }
-        response.place(self.trust(reference)).map(Some)
+        self.open(reference, Vec::new()).await?.place(self.trust(reference)).map(Some)
     }
 
-    async fn send_rest(&self, reference: &Reference, upload: &Upload, place: Place, offset: u64) -> Result<Place> {
+    async fn open(&self, reference: &Reference, query: Vec<(&'static str, String)>) -> Result<Response> {
+        let request = Request { query, ..Request::new(Method::Post) };
+        let response = self.send(reference, "blobs/uploads/", &request).await?;
+        response.success().await.map_err(|error| not_found(reference, error))
+    }
+
+    async fn send_rest(&self, reference: &Reference, upload: &Upload, place: &Place, offset: u64) -> Result<Place> {
         let range = offset..upload.blob.size;
         if range.is_empty() {
-            return Ok(place);
+            return Ok(place.clone());
         }
         let mut request = Request::new(Method::Patch).header("content-type", String::from("application/octet-stream"));
         if offset > 0 {
@@ -135,11 +157,11 @@ impl Client {
         let (file, sent) = (Arc::clone(&upload.file), Arc::clone(&upload.sent));
         request.payload = Some(Payload::Part(Part { file, range, moved: Arc::default(), sent }));
         // ECR answers 201 (kitops#821).
-        self.send_authorized(reference, Target::Place(&place), &request)
-            .await?
-            .success()
-            .await?
-            .place(self.trust(reference))
+        let response = self.send_authorized(reference, Target::Place(place), &request).await?.success().await?;
+        match response.header("location") {
+            Some(_) => response.place(self.trust(reference)),
+            None => Ok(place.clone()),
+        }
     }
 
     async fn close(&self, reference: &Reference, upload: &Upload, place: &Place) -> Result<Sent> {
@@ -150,29 +172,27 @@ impl Client {
     }
 
     /// Where an upload that broke off goes on; nothing where the registry does not tell, and it must begin anew.
-    async fn ask_again(&self, reference: &Reference, under_way: Option<(Place, u64)>) -> Option<(Place, u64)> {
-        let (place, _) = under_way?;
-        let response = self
-            .send_authorized(reference, Target::Place(&place), &Request::new(Method::Get))
-            .await
-            .ok()?
-            .success()
-            .await
-            .ok()?;
-        let offset = received(&response)?;
-        Some((response.place(self.trust(reference)).unwrap_or(place), offset))
+    async fn ask_again(&self, reference: &Reference, upload: &Upload, place: &Place) -> Result<Option<(Place, u64)>> {
+        let response = self.send_authorized(reference, Target::Place(place), &Request::new(Method::Get)).await?;
+        let response = match response.success().await {
+            Ok(response) => response,
+            Err(error) if error.is_transient() => return Err(error),
+            Err(_) => return Ok(None),
+        };
+        let Some(offset) = received(&response).filter(|offset| *offset <= upload.blob.size) else { return Ok(None) };
+        Ok(Some((response.place(self.trust(reference)).unwrap_or_else(|_| place.clone()), offset)))
     }
 
-    /// Gives the reference to a manifest whose blobs are in its repository; tells its digest.
-    pub async fn put_manifest(&self, reference: &Reference, media_type: &str, bytes: &Bytes) -> Result<Digest> {
-        self.repeat(reference, || self.send_manifest(reference, media_type, bytes)).await?;
-        Ok(Digest::sha256(bytes))
+    /// Gives the reference's tag, or else its digest, to a manifest whose blobs are in its repository.
+    pub async fn put_manifest(&self, reference: &Reference, media_type: &str, bytes: &Bytes) -> Result<()> {
+        self.repeat(reference, || self.send_manifest(reference, media_type, bytes)).await
     }
 
     async fn send_manifest(&self, reference: &Reference, media_type: &str, bytes: &Bytes) -> Result<()> {
         let mut request = Request::new(Method::Put).header("content-type", media_type.to_owned());
         request.payload = Some(Payload::Bytes(bytes.clone()));
-        let response = self.send(reference, &format!("manifests/{}", reference.version()), &request).await?;
+        let version = reference.tag().map_or_else(|| reference.version(), str::to_owned);
+        let response = self.send(reference, &format!("manifests/{version}"), &request).await?;
         response.success().await.map(drop)
     }
 }
@@ -181,8 +201,8 @@ impl Client {
 fn received(response: &Response) -> Option<u64> {
     let range = response.header("range")?;
     let (_, last) = range.trim_start_matches("bytes=").split_once('-')?;
-    match last.parse().ok()? {
+    match last.parse::<u64>().ok()? {
         0 => Some(0),
-        last => Some(last + 1),
+        last => last.checked_add(1),
     }
 }

@@ -28,6 +28,9 @@ pub enum Incoming {
     Stream(Box<dyn Read + Send>),
 }
 
+/// Asked now and then whether to go on.
+pub type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
+
 /// What is written before it has its name; removed unless it gets it.
 struct Draft {
     path: PathBuf,
@@ -38,17 +41,17 @@ impl Store {
     /// Puts what is read into the store and tells what it is; the lease keeps it. The media type is left empty.
     ///
     /// The digest is of the bytes that were written, so a file that changes meanwhile becomes some blob, and a whole one.
-    pub fn add_blob(&self, lease: &Lease, incoming: Incoming) -> Result<Descriptor> {
+    pub fn add_blob(&self, lease: &Lease, incoming: Incoming, stop: Stop<'_>) -> Result<Descriptor> {
         self.check_writable()?;
         let draft = self.draft(lease)?;
         let hasher = match incoming {
-            Incoming::File(file) if rustix::fs::ioctl_ficlone(&draft.file, &file).is_ok() => hash(&draft.file),
+            Incoming::File(file) if rustix::fs::ioctl_ficlone(&draft.file, &file).is_ok() => hash(&draft.file, stop),
             Incoming::File(mut file) => {
                 let size = file.metadata().at(&draft.path)?.len();
                 durable::preallocate(&draft.file, &draft.path, size)?;
-                copy(&mut file, &draft.file)
+                copy(&mut file, &draft.file, stop)
             }
-            Incoming::Stream(mut stream) => copy(&mut stream, &draft.file),
+            Incoming::Stream(mut stream) => copy(&mut stream, &draft.file, stop),
         };
         let digest = hasher.at(&draft.path)?.finish();
         let size = draft.file.metadata().at(&draft.path)?.len();
@@ -83,10 +86,11 @@ impl Drop for Draft {
     }
 }
 
-fn hash(file: &File) -> io::Result<Hasher> {
+fn hash(file: &File, stop: Stop<'_>) -> io::Result<Hasher> {
     let mut hasher = Hasher::new(Algorithm::Sha256);
     let (mut file, mut buffer) = (file, vec![0; PIECE]);
     loop {
+        go_on(stop)?;
         match file.read(&mut buffer)? {
             0 => return Ok(hasher),
             length => hasher.update(&buffer[..length]),
@@ -94,8 +98,12 @@ fn hash(file: &File) -> io::Result<Hasher> {
     }
 }
 
+fn go_on(stop: Stop<'_>) -> io::Result<()> {
+    if stop() { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+}
+
 /// Writes, hashes and flushes at once, each on a thread of its own: what is left in the end is the last few pieces.
-fn copy(from: &mut impl Read, mut to: &File) -> io::Result<Hasher> {
+fn copy(from: &mut impl Read, mut to: &File, stop: Stop<'_>) -> io::Result<Hasher> {
     let (send, receive) = mpsc::sync_channel::<Vec<u8>>(WAITING);
     let (give_back, spare) = mpsc::channel::<Vec<u8>>();
     let (flush, wanted) = mpsc::sync_channel::<()>(1);
@@ -115,6 +123,7 @@ fn copy(from: &mut impl Read, mut to: &File) -> io::Result<Hasher> {
         loop {
             let mut piece = spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(PIECE));
             piece.clear();
+            go_on(stop)?;
             if from.by_ref().take(PIECE as u64).read_to_end(&mut piece)? == 0 {
                 break;
             }
@@ -155,9 +164,9 @@ mod tests {
             let bytes: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect();
             let path = directory.path().join("file");
             fs::write(&path, &bytes).unwrap();
-            let from_file = store.add_blob(&lease, Incoming::File(File::open(&path).unwrap())).unwrap();
+            let from_file = store.add_blob(&lease, Incoming::File(File::open(&path).unwrap()), &|| false).unwrap();
             let from_stream =
-                store.add_blob(&lease, Incoming::Stream(Box::new(io::Cursor::new(bytes.clone())))).unwrap();
+                store.add_blob(&lease, Incoming::Stream(Box::new(io::Cursor::new(bytes.clone()))), &|| false).unwrap();
             assert_eq!((&from_file.digest, from_file.size), (&Digest::sha256(&bytes), length as u64));
             assert_eq!(from_file, from_stream);
             assert_eq!(fs::read(store.blob_path(&from_file.digest)).unwrap(), bytes);
@@ -176,7 +185,7 @@ mod tests {
         let (_directory, store) = store();
         let lease = store.lease(&[]).unwrap();
         let stream = io::Cursor::new(vec![b'x'; PIECE * 2]).chain(Broken);
-        assert!(store.add_blob(&lease, Incoming::Stream(Box::new(stream))).is_err());
+        assert!(store.add_blob(&lease, Incoming::Stream(Box::new(stream)), &|| false).is_err());
         assert_eq!(drafts(&store), 0);
         assert_eq!(fs::read_dir(store.root().join("blobs/sha256")).unwrap().count(), 0);
     }

@@ -44,6 +44,14 @@ pub enum Error {
         /// Whose it is.
         owner: String,
     },
+    /// A name with the digest of something else.
+    #[error("{name} is no name for {digest}")]
+    Pinned {
+        /// The name.
+        name: String,
+        /// What it was to stand for.
+        digest: Digest,
+    },
     /// An OCI image layout of a version that does not exist yet.
     #[error("{path} does not hold a layout of version 1.0.0")]
     LayoutVersion {

@@ -12,7 +12,8 @@ pub const SHORTEST_PREFIX: usize = 4;
 
 /// The entry that `text` means, the most literal reading first.
 pub(super) fn find(entries: &[Entry], text: &str) -> Result<Entry> {
-    let by_name = |name: &str| entries.iter().find(|entry| entry.name.as_deref() == Some(name));
+    let by_name =
+        |name: &str| entries.iter().find(|entry| entry.name.as_deref() == Some(name) && is_honest(entry, name));
     if let Some(entry) = by_name(text) {
         return Ok(entry.clone());
     }
@@ -23,6 +24,12 @@ pub(super) fn find(entries: &[Entry], text: &str) -> Result<Entry> {
         }
     }
     by_digest(entries, text)
+}
+
+/// Whether a name that has a digest stands for that: other programs may have written it.
+fn is_honest(entry: &Entry, name: &str) -> bool {
+    let pinned = name.parse::<Reference>().ok().and_then(|reference| reference.digest().cloned());
+    pinned.is_none_or(|digest| digest == entry.descriptor.digest)
 }
 
 /// The entry of the reference's repository at `digest`, whatever its tag; the same tag is preferred.

@@ -39,7 +39,12 @@ impl Store {
         roots.extend(self.volume_digests()?);
         let mut kept = plan::keep(roots, |digest| self.references(digest))?;
         self.keep_parts(contents, &mut kept)?;
-        Ok(plan::sweep(contents, &kept))
+        let mut swept = plan::sweep(contents, &kept);
+        for name in plan::abandoned(&contents.temporary, &leases.ids) {
+            let path = self.root().join(name);
+            swept.bytes += if path.is_dir() { own_bytes(&path)? } else { fs::metadata(&path).at(&path)?.len() };
+        }
+        Ok(swept)
     }
 
     /// Keeps the snapshots of parts of what is kept: a container may use one that no name stands for.

@@ -80,6 +80,9 @@ impl Store {
         if !self.has_blob(&manifest)? {
             return Err(Error::NoBlob { digest: manifest.digest });
         }
+        if name.digest().is_some_and(|digest| *digest != manifest.digest) {
+            return Err(Error::Pinned { name: name.to_string(), digest: manifest.digest });
+        }
         // A name that survives a crash must not stand for blobs whose names do not.
         self.sync_blobs()?;
         manifest.annotations.insert(media::REF_NAME.to_owned(), name.to_string());
@@ -127,7 +130,7 @@ impl Store {
 }
 
 fn is_same(one: &Entry, other: &Entry) -> bool {
-    one.name == other.name && one.descriptor.digest == other.descriptor.digest
+    one.name == other.name && one.extent() == other.extent()
 }
 
 /// Writes an index without entries.

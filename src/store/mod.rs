@@ -90,7 +90,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use add::Incoming;
+pub use add::{Incoming, Stop};
 pub use claim::Claim;
 pub use copy::remove_copy;
 pub use error::{Error, Result};

@@ -50,7 +50,7 @@ pub struct Swept {
     pub snapshots: Vec<Digest>,
     /// Blobs that were fetched in part and that nobody went on with.
     pub ingests: Vec<Digest>,
-    /// The bytes of all of them.
+    /// The bytes of all of them, and of what dead processes left.
     pub bytes: u64,
 }
 

@@ -135,8 +135,9 @@ fn function(name: &str, arguments: &[Value]) -> Result<Value, Error> {
             let length = length.as_u64().and_then(|length| usize::try_from(length).ok()).ok_or_else(refused)?;
             Value::from(text(value)?.chars().take(length).collect::<String>())
         }
-        ("print" | "println", values) => Value::from(values.iter().map(shown).collect::<Vec<_>>().join(" ")),
-        ("printf", [Value::String(format), values @ ..]) => Value::from(printf(format, values)),
+        ("print", values) => Value::from(print(values)),
+        ("println", values) => Value::from(values.iter().map(shown).collect::<Vec<_>>().join(" ") + "\n"),
+        ("printf", [Value::String(format), values @ ..]) => Value::from(printf(format, values).ok_or_else(refused)?),
         (
             "json" | "len" | "index" | "eq" | "ne" | "not" | "and" | "or" | "join" | "split" | "lower" | "upper"
             | "truncate" | "printf",
@@ -155,21 +156,45 @@ fn index(value: &Value, key: &Value) -> Option<Value> {
     }
 }
 
-/// `%s`, `%v`, `%d`, `%q`, and `%%`.
-fn printf(format: &str, values: &[Value]) -> String {
-    let (mut text, mut values, mut rest) = (String::new(), values.iter(), format.chars());
-    while let Some(c) = rest.next() {
-        if c != '%' {
-            text.push(c);
-            continue;
-        }
-        match rest.next() {
-            Some('%') | None => text.push('%'),
-            Some('q') => text += &values.next().map_or_else(String::new, |value| Value::from(shown(value)).to_string()),
-            Some(_) => text += &values.next().map_or_else(String::new, shown),
-        }
+/// Between two values of which neither is text Go puts a space.
+fn print(values: &[Value]) -> String {
+    let mut text = String::new();
+    for (at, value) in values.iter().enumerate() {
+        let is_apart = at > 0 && !value.is_string() && !values[at - 1].is_string();
+        text += if is_apart { " " } else { "" };
+        text += &shown(value);
     }
     text
+}
+
+/// `%s`, `%v`, `%d`, `%q` and `%%`, with a width, a number of characters, and `-`; nothing of what else Go knows.
+fn printf(format: &str, values: &[Value]) -> Option<String> {
+    let (mut text, mut values, mut rest) = (String::new(), values.iter(), format);
+    while let Some((plain, behind)) = rest.split_once('%') {
+        text += plain;
+        let end = behind.find(|c: char| !c.is_ascii_digit() && c != '-' && c != '.')?;
+        let (how, verb) = (&behind[..end], &behind[end..]);
+        rest = &verb[1..];
+        let value = match verb.as_bytes()[0] {
+            b'%' => String::from("%"),
+            b's' | b'v' | b'd' => shown(values.next()?),
+            b'q' => Value::from(shown(values.next()?)).to_string(),
+            _ => return None,
+        };
+        text += &fitted(&value, how)?;
+    }
+    Some(text + rest)
+}
+
+/// The text cut and filled up as `-40.12` says: at most 12 characters, at least 40 with what is missing behind.
+fn fitted(text: &str, how: &str) -> Option<String> {
+    let (width, precision) = how.split_once('.').map_or((how, None), |(width, precision)| (width, Some(precision)));
+    let most = precision.map_or(Some(usize::MAX), |precision| precision.parse().ok())?;
+    let text: String = text.chars().take(most).collect();
+    let (is_left, width) = width.strip_prefix('-').map_or((false, width), |width| (true, width));
+    let width: u16 = if width.is_empty() { 0 } else { width.parse().ok()? };
+    let width = usize::from(width);
+    Some(if is_left { format!("{text:<width$}") } else { format!("{text:>width$}") })
 }
 
 /// As Go prints it.

@@ -98,6 +98,9 @@ mod tests {
             ("{{upper .Digest}} {{lower \"ABC\"}} {{truncate .Name 4}}", "SHA256:12 abc quay"),
             ("{{printf \"%s-%d %q\" .Digest .Count \"x\"}}", "sha256:12-3 \"x\""),
             ("a {{- .Count -}} b", "a3b"),
+            ("{{printf \"%.6s|%-4d|%4s|%%\" .Digest .Count \"x\"}}", "sha256|3   |   x|%"),
+            ("{{print \"a\" \"b\"}}{{print 1 2}}{{println .Count}}", "ab1 23\n"),
+            ("{{`raw \\`}} {{\"\\\\\"}}", "raw \\ \\"),
             ("{{/* nothing */}}{{\"{{\"}}", "{{"),
         ];
         for (template, expected) in cases {
@@ -116,6 +119,8 @@ mod tests {
             ("{{frobnicate .Name}}", "template function \"frobnicate\" is not known"),
             ("{{join .Count \",\"}}", "template function join is not for"),
             ("{{}}", "cannot be read"),
+            ("{{printf \"%x\" .Count}}", "template function printf is not for"),
+            (&format!("{{{{{}1{}}}}}", "(".repeat(9999), ")".repeat(9999)), "cannot be read"),
         ];
         for (template, expected) in cases {
             let error = filled(template).unwrap_err().to_string();

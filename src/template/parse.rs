@@ -17,6 +17,11 @@ pub(super) enum Block {
     With,
 }
 
+/// How many texts and actions there may be, each of which could begin a block in a block.
+const MOST_TAGS: usize = 2000;
+/// How deep parentheses may be.
+const DEEPEST: usize = 50;
+
 /// Commands, each of which is given the value of the one before as its last argument.
 pub(super) type Pipeline = Vec<Vec<Word>>;
 
@@ -43,6 +48,9 @@ enum Tag {
 
 pub(super) fn parse(template: &str) -> Result<Vec<Node>, Error> {
     let tags = split(template)?;
+    if tags.len() > MOST_TAGS {
+        return Err(Error::Block(template.chars().take(40).collect()));
+    }
     let mut rest = tags.as_slice();
     let (nodes, end) = block(&mut rest, template)?;
     if end.is_some() { Err(Error::Block(template.to_owned())) } else { Ok(nodes) }
@@ -73,15 +81,17 @@ fn split(template: &str) -> Result<Vec<Tag>, Error> {
 
 /// Where the `}}` is that does not stand in quotes.
 fn end_of_action(text: &str) -> Option<usize> {
-    let mut is_quoted = false;
-    let mut before = '\0';
-    for (at, c) in text.char_indices() {
-        match c {
-            '"' if before != '\\' => is_quoted = !is_quoted,
-            '}' if !is_quoted && text[at..].starts_with("}}") => return Some(at),
-            _ => {}
+    let mut at = 0;
+    while at < text.len() {
+        let rest = &text[at..];
+        if rest.starts_with("}}") {
+            return Some(at);
         }
-        before = c;
+        at += match rest.chars().next() {
+            Some(quote @ ('"' | '`')) => 1 + closing_quote(&rest[1..], quote)? + 1,
+            Some(c) => c.len_utf8(),
+            None => return None,
+        };
     }
     None
 }
@@ -133,13 +143,16 @@ fn begun(kind: Block, over: &str, rest: &mut &[Tag], template: &str) -> Result<N
 
 fn pipeline(action: &str) -> Result<Pipeline, Error> {
     let mut rest = action;
-    let pipeline = commands(&mut rest, action)?;
+    let pipeline = commands(&mut rest, action, 0)?;
     if rest.is_empty() { Ok(pipeline) } else { Err(Error::Action(action.to_owned())) }
 }
 
 /// Commands up to the end of the action, or of the parenthesis.
-fn commands(rest: &mut &str, action: &str) -> Result<Pipeline, Error> {
+fn commands(rest: &mut &str, action: &str, depth: usize) -> Result<Pipeline, Error> {
     let unreadable = || Error::Action(action.to_owned());
+    if depth > DEEPEST {
+        return Err(unreadable());
+    }
     let mut commands: Pipeline = vec![Vec::new()];
     loop {
         *rest = rest.trim_start();
@@ -150,7 +163,7 @@ fn commands(rest: &mut &str, action: &str) -> Result<Pipeline, Error> {
                 commands.push(Vec::new());
             }
             Some(_) => {
-                let word = word(rest, action)?;
+                let word = word(rest, action, depth)?;
                 commands.last_mut().ok_or_else(unreadable)?.push(word);
             }
         }
@@ -158,16 +171,21 @@ fn commands(rest: &mut &str, action: &str) -> Result<Pipeline, Error> {
     if commands.iter().any(Vec::is_empty) { Err(unreadable()) } else { Ok(commands) }
 }
 
-fn word(rest: &mut &str, action: &str) -> Result<Word, Error> {
+fn word(rest: &mut &str, action: &str, depth: usize) -> Result<Word, Error> {
     let unreadable = || Error::Action(action.to_owned());
     if let Some(text) = rest.strip_prefix('"') {
-        let end = closing_quote(text).ok_or_else(unreadable)?;
+        let end = closing_quote(text, '"').ok_or_else(unreadable)?;
         *rest = &text[end + 1..];
         return serde_json::from_str(&format!("\"{}\"", &text[..end])).map(Word::Text).map_err(|_| unreadable());
     }
+    if let Some(text) = rest.strip_prefix('`') {
+        let end = closing_quote(text, '`').ok_or_else(unreadable)?;
+        *rest = &text[end + 1..];
+        return Ok(Word::Text(text[..end].to_owned()));
+    }
     if let Some(group) = rest.strip_prefix('(') {
         let mut inner = group;
-        let pipeline = commands(&mut inner, action)?;
+        let pipeline = commands(&mut inner, action, depth + 1)?;
         *rest = inner.strip_prefix(')').ok_or_else(unreadable)?;
         return Ok(Word::Group(pipeline, bare(rest).to_owned()));
     }
@@ -188,13 +206,14 @@ fn bare<'a>(rest: &mut &'a str) -> &'a str {
     text
 }
 
-fn closing_quote(text: &str) -> Option<usize> {
-    let mut before = '\0';
+/// Where the text ends that began with `quote`; what stands behind a backslash ends no text, but in raw ones.
+fn closing_quote(text: &str, quote: char) -> Option<usize> {
+    let mut is_escaped = false;
     for (at, c) in text.char_indices() {
-        if c == '"' && before != '\\' {
+        if c == quote && !is_escaped {
             return Some(at);
         }
-        before = c;
+        is_escaped = c == '\\' && !is_escaped && quote == '"';
     }
     None
 }

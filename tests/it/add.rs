@@ -103,6 +103,51 @@ fn what_cannot_be_added_is_refused_in_podmans_words_and_leaves_nothing() {
 }
 
 #[test]
+fn name_with_a_digest_means_what_has_that_digest() {
+    let home = Home::new();
+    let a = file(&home, "a", b"a");
+    let pinned = format!("quay.io/acme/m@sha256:{}", "ab".repeat(32));
+    assert!(home.artishim(&["add", &pinned, &a]).failure().contains("a new name has no digest"));
+    home.artishim(&["add", "quay.io/acme/m:1", &a]).success();
+    // As another program may write it.
+    let index = home.store().join("index.json");
+    let text = fs::read_to_string(&index).unwrap();
+    fs::write(&index, text.replace("quay.io/acme/m:1", &pinned)).unwrap();
+    assert!(home.artishim(&["inspect", &pinned]).failure().contains("artifact does not exist"));
+}
+
+#[test]
+fn directory_is_whole_and_leads_nowhere_else() {
+    let home = Home::new();
+    for name in ["m/.hidden", "m/sub/a", "m/w.gguf"] {
+        file(&home, name, name.as_bytes());
+    }
+    fs::create_dir(home.path("m/empty")).unwrap();
+    let directory = home.path("m").display().to_string();
+    home.artishim(&["add", "d:1", &directory]).success();
+    fs::create_dir(home.path("out")).unwrap();
+    home.artishim(&["extract", "d:1", home.path("out").to_str().unwrap()]).success();
+    assert!(home.path("out/m/.hidden").exists() && home.path("out/m/sub/a").exists());
+    std::os::unix::fs::symlink("/etc/passwd", home.path("m/link")).unwrap();
+    let said = home.artishim(&["add", "d:2", &directory]).failure();
+    assert!(said.contains("m/link leads out of the directory"), "{said}");
+    fs::remove_file(home.path("m/link")).unwrap();
+}
+
+#[test]
+fn add_that_is_stopped_leaves_nothing() {
+    let home = Home::new();
+    let path = home.path("large");
+    fs::File::create(&path).unwrap().set_len(8 << 30).unwrap();
+    let child = home.spawn(&["add", "x:1", path.to_str().unwrap()]);
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+    let ended = outcome(child.wait_with_output().unwrap());
+    assert_eq!(ended.status, 130, "{ended:?}");
+    assert_eq!(fs::read_dir(home.store().join("ingest")).unwrap().count(), 0);
+}
+
+#[test]
 fn standard_input_is_added_whole() {
     let home = Home::new();
     let content = vec![b'x'; 300_000];

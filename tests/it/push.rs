@@ -152,3 +152,64 @@ fn part_of_an_artifact_is_not_pushed() {
     let said = other.artishim(&["push", "--quiet", &name]).failure();
     assert!(said.contains("blobs are missing in the store") && said.contains("artishim pull"), "{said}");
 }
+
+/// A host that takes uploads for the registry, and asks for a password that it must never see.
+#[test]
+fn credentials_go_to_no_host_that_an_upload_leads_to() {
+    let (home, registry, storage) = (Home::new(), Registry::start(), Registry::start());
+    let (name, _) = added(&home, &registry, 1 << 20);
+    registry.require(Auth::Basic { user: "me", password: "secret" });
+    let elsewhere = vec![("Location", format!("http://{}/v2/x/blobs/uploads/1", storage.host()))];
+    let leads = What::Status { status: 202, headers: elsewhere.clone(), body: String::new() };
+    registry.fault(Fault::always("blobs/uploads/", leads));
+    let challenge = vec![("WWW-Authenticate", String::from("Basic realm=\"x\""))];
+    let answers = [
+        What::Status { status: 202, headers: elsewhere, body: String::new() },
+        What::Status { status: 401, headers: challenge, body: String::new() },
+    ];
+    for answer in answers {
+        storage.clear_faults();
+        storage.fault(Fault::always("blobs/uploads/", answer));
+        home.artishim(&["--retry", "0", "--creds", "me:secret", "push", "--quiet", &name]);
+        let asked = storage.requests();
+        assert!(!asked.is_empty() && asked.iter().all(|request| request.authorization.is_none()), "{asked:?}");
+    }
+}
+
+#[test]
+fn repository_that_may_not_be_read_is_no_reason_to_fail() {
+    let (home, registry) = (Home::new(), Registry::start());
+    registry.keep_repositories_apart();
+    let (name, model) = added(&home, &registry, 1 << 20);
+    home.artishim(&["push", "--quiet", &name]).success();
+    registry.fault(Fault::always("mount=", What::status(403)));
+    registry.fault(Fault::always("/blobs/sha256", What::status(405)).times(3));
+    let other = format!("{}/another/one:2", registry.host());
+    home.artishim(&["push", "--quiet", &name, &other]).success();
+    assert_pulled(&registry, &other, &model);
+}
+
+#[test]
+fn upload_whose_end_was_not_heard_is_not_sent_again() {
+    let (home, registry) = (Home::new(), Registry::start());
+    let (name, model) = added(&home, &registry, 2 << 20);
+    // The blob is there, and a gateway says otherwise.
+    home.artishim(&["push", "--quiet", &name]).success();
+    registry.clear_requests();
+    registry.fault(Fault::once("/blobs/sha256", What::status(404)));
+    registry.fault(Fault::once("digest=", What::status(504)));
+    home.artishim(&["push", "--quiet", &name]).success();
+    let sent: usize = registry.requests().iter().map(|request| request.bytes.len()).sum();
+    assert!(sent < 3 << 20, "{sent}");
+    assert_pulled(&registry, &name, &model);
+}
+
+#[test]
+fn short_outage_costs_only_what_was_not_sent() {
+    let (home, registry) = (Home::new(), Registry::start());
+    let (name, model) = added(&home, &registry, 4 << 20);
+    registry.fault(Fault::once("/blobs/uploads/", What::TakeOnly(3 << 20)).after(4));
+    registry.fault(Fault::always("/blobs/uploads/", What::Close).after(5).times(2));
+    home.artishim(&["push", "--quiet", &name]).success();
+    assert_pulled(&registry, &name, &model);
+}

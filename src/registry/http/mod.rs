@@ -105,7 +105,9 @@ impl Http {
         trust: Trust,
     ) -> Result<Response> {
         let authorization = authorization.filter(|_| place.is_registry);
-        self.send(place.url.as_str(), request, authorization, trust).await
+        let response = self.send(place.url.as_str(), request, authorization, trust).await?;
+        // What another host asks for, and where it leads, is not the registry's word.
+        Ok(Response { redirected: response.redirected || !place.is_registry, ..response })
     }
 
     /// Sends a request to where an earlier one was led, without the registry's authorization.
@@ -212,14 +214,17 @@ fn with_payload(builder: reqwest::RequestBuilder, request: &Request) -> reqwest:
 /// Waits for an answer: in vain when nothing was sent for a while, or when what was sent is not answered.
 async fn while_it_moves<T>(sending: impl Future<Output = T>, request: &Request) -> Result<T, Duration> {
     let mut sending = std::pin::pin!(sending);
-    let mut seen = 0;
+    let moved = || request.payload.as_ref().map_or(0, Payload::moved);
+    let is_sent = |moved| match &request.payload {
+        Some(Payload::Part(part)) => part.range.end - part.range.start == moved,
+        Some(Payload::Bytes(_)) | None => request.method == Method::Put,
+    };
     loop {
-        let moved = request.payload.as_ref().map_or(0, Payload::moved);
-        let is_sent = request.payload.as_ref().is_some_and(|payload| payload.length() == moved);
-        let patience = if is_sent { STORE_TIMEOUT } else { READ_TIMEOUT };
+        let before = moved();
+        let patience = if is_sent(before) { STORE_TIMEOUT } else { READ_TIMEOUT };
         match timeout(patience, &mut sending).await {
             Ok(answer) => return Ok(answer),
-            Err(_) if request.payload.as_ref().map_or(0, Payload::moved) > seen => seen = moved.max(seen + 1),
+            Err(_) if moved() > before => {}
             Err(_) => return Err(patience),
         }
     }
