@@ -29,7 +29,30 @@ pub struct ManArgs {
 pub(super) fn completions(context: &Context, args: &CompletionsArgs) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "artishim", &mut script);
-    Ok(context.ui.data_bytes(&script)?)
+    let script = with_names(args.shell, &String::from_utf8_lossy(&script));
+    Ok(context.ui.data_bytes(script.as_bytes())?)
+}
+
+/// The script with the names of the store's artifacts where a command takes one.
+fn with_names(shell: Shell, script: &str) -> String {
+    match shell {
+        Shell::Bash => format!("{script}{}", include_str!("completions/bash")),
+        Shell::Fish => format!("{script}{}", include_str!("completions/fish")),
+        Shell::Zsh => {
+            let (head, rest) = script.split_once('\n').unwrap_or((script, ""));
+            let lines = rest.lines().map(|line| {
+                if takes_name(line) { line.replace(":_default'", ":_artishim_names'") } else { line.to_owned() }
+            });
+            format!("{head}\n{}\n{}\n", include_str!("completions/zsh"), lines.collect::<Vec<_>>().join("\n"))
+        }
+        _ => script.to_owned(),
+    }
+}
+
+/// Whether a line of zsh's script is about an artifact.
+fn takes_name(line: &str) -> bool {
+    let arguments = ["':artifact -- ", "':reference -- ", "'*::artifacts -- ", "'*::names -- "];
+    arguments.iter().any(|argument| line.starts_with(argument))
 }
 
 pub(super) fn man(_: &Context, args: &ManArgs) -> Result<()> {
