@@ -19,6 +19,9 @@ use crate::store::{self, Claim, Entry, Lease, Store};
 
 /// How much is copied at once.
 const PIECE: usize = 512 * 1024;
+/// What archives in other compressions begin with, and who undoes that.
+const OTHER_COMPRESSIONS: [(&[u8], &str); 3] =
+    [(&[0x28, 0xb5, 0x2f, 0xfd], "zstd"), (&[0xfd, b'7', b'z', b'X', b'Z'], "xz"), (b"BZh", "bzip2")];
 /// containerd's full name of an index entry, whose own name is the tag alone.
 const CONTAINERD_NAME: &str = "io.containerd.image.name";
 
@@ -34,6 +37,12 @@ pub enum Error {
     /// Not all of it is in the archive.
     #[error("{0}: blobs are missing in the archive")]
     Torn(String),
+    /// No bytes at all.
+    #[error("the archive is empty")]
+    Empty,
+    /// A compression that is none of ours.
+    #[error("the archive is compressed by {0}, and only plain and gzip ones are read")]
+    Compressed(&'static str),
     /// No layout.
     #[error("the archive holds no index.json, so it is no OCI archive")]
     NoIndex,
@@ -146,7 +155,14 @@ fn full_name(descriptor: &Descriptor) -> Option<Reference> {
 
 fn read_blobs(store: &Store, lease: &Lease, input: impl Read) -> Result<Manifest> {
     let mut input = io::BufReader::with_capacity(PIECE, input);
-    let is_gzip = io::BufRead::fill_buf(&mut input).map_err(Error::Read)?.starts_with(&[0x1f, 0x8b]);
+    let start = io::BufRead::fill_buf(&mut input).map_err(Error::Read)?;
+    if start.is_empty() {
+        return Err(Error::Empty);
+    }
+    if let Some((_, name)) = OTHER_COMPRESSIONS.iter().find(|(magic, _)| start.starts_with(magic)) {
+        return Err(Error::Compressed(name));
+    }
+    let is_gzip = start.starts_with(&[0x1f, 0x8b]);
     let source: Box<dyn Read> = if is_gzip { Box::new(MultiGzDecoder::new(input)) } else { Box::new(input) };
     // The tar crate keeps long names in memory whatever their size.
     let allowance = Rc::new(Cell::new(MAX_HEADER_BYTES));

@@ -87,7 +87,8 @@ impl Draft {
         let mut titles: Vec<String> = layers.filter_map(title).collect();
         for item in items {
             let Some(title) = override_title.or(item.name.as_deref()) else { return Err(Error::NoName) };
-            if title.split('/').any(|part| matches!(part, "" | "." | "..")) {
+            let is_odd = title.contains(char::is_control);
+            if is_odd || title.split('/').any(|part| matches!(part, "" | "." | "..")) {
                 return Err(Error::Title(title.to_owned()));
             }
             if titles.iter().any(|other| is_in_the_way(other, title)) {

@@ -1,16 +1,16 @@
 //! `artishim save` and `load`.
 
 use std::fs::File;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::io::{IsTerminal as _, Read};
+use std::path::PathBuf;
 
 use clap::Args;
 
+use super::output::{Stoppable, write_file};
 use super::tag::new_name;
 use super::{Context, Error, Result};
 use crate::oci_archive;
 use crate::process::run_blocking;
-use crate::store::{Entry, Store};
 
 /// Write artifacts of artishim's store to one file, to be carried to where no registry is
 ///
@@ -38,48 +38,39 @@ pub struct LoadArgs {
 }
 
 pub(super) async fn save(context: &Context, args: SaveArgs) -> Result<()> {
-    let store = context.store()?;
+    let (store, interrupt) = (context.store()?, context.interrupt());
     let entries = args.artifacts.iter().map(|artifact| store.find(artifact)).collect::<Result<Vec<_>, _>>()?;
     match args.output {
-        Some(path) => run_blocking(move || save_to(&store, &entries, &path)).await,
+        Some(path) => {
+            let write =
+                move || write_file(&path, &interrupt, |output| Ok(oci_archive::write(&store, &entries, output)?));
+            run_blocking(write).await
+        }
         None if context.ui.stdout_is_terminal() => Err(Error::usage(String::from(
             "an archive is nothing for a terminal: name a file with --output, or use a pipe",
         ))),
         None => {
-            let output = std::io::BufWriter::with_capacity(1 << 20, context.ui.output());
+            let output = Stoppable { stream: context.ui.output(), interrupt };
+            let output = std::io::BufWriter::with_capacity(1 << 20, output);
             Ok(run_blocking(move || oci_archive::write(&store, &entries, output)).await?)
         }
     }
 }
 
-/// Writes beside the file and renames: what has the name is whole.
-fn save_to(store: &Store, entries: &[Entry], path: &Path) -> Result<()> {
-    let failed = |error| Error::io(path, error);
-    let path = &if path.is_symlink() { path.canonicalize().map_err(failed)? } else { path.to_owned() };
-    // A pipe or a device is written to, and stays.
-    if path.exists() && !path.is_file() {
-        let output = File::options().write(true).open(path).map_err(failed)?;
-        return Ok(oci_archive::write(store, entries, std::io::BufWriter::with_capacity(1 << 20, output))?);
-    }
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o666);
-    let mut draft = tempfile::Builder::new().permissions(mode).tempfile_in(directory).map_err(failed)?;
-    oci_archive::write(store, entries, std::io::BufWriter::with_capacity(1 << 20, draft.as_file_mut()))?;
-    draft.flush().map_err(failed)?;
-    draft.as_file().sync_all().map_err(failed)?;
-    draft.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
-}
-
 pub(super) async fn load(context: &Context, args: LoadArgs) -> Result<()> {
-    let store = context.store()?;
+    let (store, interrupt) = (context.store()?, context.interrupt());
     let name = args.name.as_deref().map(new_name).transpose()?;
-    let loaded = match args.input {
-        Some(path) => {
-            let file = File::open(&path).map_err(|error| Error::io(&path, error))?;
-            run_blocking(move || oci_archive::read(&store, file, name.as_ref())).await?
+    let input: Box<dyn Read + Send> = match &args.input {
+        Some(path) if path.is_dir() => {
+            return Err(Error::usage(format!("{} is a directory: expected an archive", path.display())));
         }
-        None => run_blocking(move || oci_archive::read(&store, std::io::stdin().lock(), name.as_ref())).await?,
+        Some(path) => Box::new(File::open(path).map_err(|error| Error::io(path, error))?),
+        None if std::io::stdin().is_terminal() => {
+            return Err(Error::usage(String::from("no archive: name a file with --input, or use a pipe")));
+        }
+        None => Box::new(std::io::stdin()),
     };
+    let input = Stoppable { stream: input, interrupt };
+    let loaded = run_blocking(move || oci_archive::read(&store, input, name.as_ref())).await?;
     loaded.iter().try_for_each(|name| Ok(context.ui.data(name)?))
 }

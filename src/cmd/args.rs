@@ -31,7 +31,7 @@ pub struct GlobalArgs {
     #[arg(long, value_name = "LEVEL", global = true)]
     pub log_level: Option<String>,
     /// Write the log as text, or as a JSON object per line
-    #[arg(long, value_name = "FORMAT", global = true, default_value = "text", hide_short_help = true)]
+    #[arg(long, value_name = "FORMAT", global = true, default_value = "text")]
     pub log_format: LogFormat,
     /// Docker context to use
     ///
@@ -79,11 +79,11 @@ pub struct RegistryArgs {
     /// Fetch over at most this many connections (default: 24)
     #[arg(long, value_name = "N", global = true, value_parser = parse_connections)]
     pub connections: Option<usize>,
-    /// How often a registry that fails is asked again before it is given up (default: 7)
-    #[arg(long, value_name = "N", global = true, hide_short_help = true, value_parser = clap::value_parser!(u32).range(..1000))]
+    /// How often a registry that fails is asked again before it is given up (default: 7, or 3 if it never answered)
+    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u32).range(..1000))]
     pub retry: Option<u32>,
     /// Wait before it is asked again, such as 100ms or 2s; twice as long each further time (default: 200ms)
-    #[arg(long, value_name = "TIME", global = true, hide_short_help = true, value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", global = true, value_parser = parse_time)]
     pub retry_delay: Option<Duration>,
     /// Platform to take from an index, as OS/ARCH[/VARIANT]
     #[arg(long, value_name = "PLATFORM", global = true, value_parser = parse_platform)]

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::output::{Stoppable, write_file};
 use super::{Context, Error, Result};
+use crate::cause::one_line;
 use crate::checkout::checkout;
 use crate::listing::File;
 use crate::store::Snapshot;
@@ -48,11 +50,11 @@ pub(super) async fn run(context: &Context, args: &ExtractArgs) -> Result<()> {
         return write_tar(context, &snapshot, files);
     }
     if args.target.is_dir() {
-        return files.try_for_each(|file| copy(&snapshot, file, &args.target.join(name(file, args))));
+        return files.try_for_each(|file| copy(context, &snapshot, file, &args.target.join(name(file, args))));
     }
     match wanted.as_slice() {
         [] => Err(mount::Error::Empty.into()),
-        [at] => copy(&snapshot, &snapshot.listing.files[*at], &args.target),
+        [at] => copy(context, &snapshot, &snapshot.listing.files[*at], &args.target),
         _ => Err(Error::usage(format!(
             "the artifact consists of several blobs and the target {:?} is not a directory and neither digest or title \
              was specified to only copy a single blob",
@@ -63,7 +65,8 @@ pub(super) async fn run(context: &Context, args: &ExtractArgs) -> Result<()> {
 
 fn wanted(snapshot: &Snapshot, args: &ExtractArgs) -> Result<Vec<usize>> {
     let files = &snapshot.listing.files;
-    let entry = args.entry.then(|| packaging::entry(&snapshot.listing)).transpose()?;
+    let entry = args.entry.then(|| packaging::entry(&snapshot.listing)).transpose();
+    let entry = entry.map_err(|error| Error::usage(format!("{}: choose it with --title", one_line(&error))))?;
     let digest = args.digest.as_deref().map(str::parse).transpose()?;
     Ok(mount::select(files, args.title.as_deref().or(entry), digest.as_ref())?)
 }
@@ -77,7 +80,8 @@ fn write_tar<'a>(context: &Context, snapshot: &Snapshot, files: impl Iterator<It
     if context.ui.stdout_is_terminal() {
         return Err(Error::usage(String::from("a tar is nothing for a terminal: use a pipe, or name a directory")));
     }
-    let mut tar = tar::Builder::new(std::io::BufWriter::with_capacity(1 << 20, context.ui.output()));
+    let output = Stoppable { stream: context.ui.output(), interrupt: context.interrupt() };
+    let mut tar = tar::Builder::new(std::io::BufWriter::with_capacity(1 << 20, output));
     for file in files {
         let source = snapshot.path.join(&file.path);
         let content = fs::File::open(&source).map_err(|error| Error::io(&source, error))?;
@@ -98,12 +102,13 @@ fn podman_arguments(args: &ExtractArgs, name: String) -> Vec<OsString> {
     arguments
 }
 
-fn copy(snapshot: &Snapshot, file: &File, target: &Path) -> Result<()> {
+fn copy(context: &Context, snapshot: &Snapshot, file: &File, target: &Path) -> Result<()> {
     if let Some(parent) = target.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         fs::create_dir_all(parent).map_err(|error| Error::io(parent, error))?;
     }
     let source = snapshot.path.join(&file.path);
     let mut input = fs::File::open(&source).map_err(|error| Error::io(&source, error))?;
-    let written = fs::File::create(target).and_then(|mut output| std::io::copy(&mut input, &mut output));
-    written.map(drop).map_err(|error| Error::io(target, error))
+    write_file(target, &context.interrupt(), |output| {
+        std::io::copy(&mut input, output).map(drop).map_err(|error| Error::io(target, error))
+    })
 }

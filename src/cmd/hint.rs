@@ -48,6 +48,17 @@ fn own_hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         Some(Error::Archive(oci_archive::Error::Several(_))) => {
             return Some(String::from("load them without a name, and use artishim tag"));
         }
+        Some(Error::Archive(oci_archive::Error::Store(
+            store::Error::Mismatch(_) | store::Error::Incomplete { .. },
+        ))) => {
+            return Some(String::from("the archive is damaged: save it again"));
+        }
+        Some(Error::Archive(oci_archive::Error::Compressed(name))) => return Some(format!("undo that with {name} -d")),
+        Some(Error::Archive(oci_archive::Error::Empty | oci_archive::Error::NoIndex)) => {
+            return Some(String::from(
+                "artishim save, skopeo copy … oci-archive:FILE and docker save make such archives",
+            ));
+        }
         Some(Error::Archive(oci_archive::Error::Store(error))) => return store_hint(error),
         Some(Error::Push(error)) => return push_hint(error),
         Some(Error::Part(name, _)) => return Some(rest_hint(name)),
@@ -71,6 +82,9 @@ fn add_hint(error: &add::Error) -> Option<String> {
         add::Error::Exists(_) => Some(String::from("--replace takes its name, --append adds to it")),
         add::Error::Part(name) => Some(rest_hint(name)),
         add::Error::Changed(_) => Some(String::from("look at it, and try again")),
+        add::Error::FileExists(_) | add::Error::TitleExists => {
+            Some(format!("give each file another name: --annotation {}=NAME, one file at a time", media::TITLE))
+        }
         add::Error::Outside(_) => Some(String::from("name the file itself, or copy it there")),
         add::Error::FileChanged(_) => Some(String::from("try again when nobody writes to it")),
         add::Error::NoName => Some(format!("name it: --annotation {}=NAME", media::TITLE)),
@@ -82,6 +96,9 @@ fn add_hint(error: &add::Error) -> Option<String> {
 fn push_hint(error: &push::Error) -> Option<String> {
     match error {
         push::Error::Incomplete(name) => Some(rest_hint(name)),
+        push::Error::Registry(registry::Error::Unauthorized { had_credentials: true, .. }) => {
+            Some(String::from("check the user, the password and the right to push"))
+        }
         push::Error::Registry(error) => registry_hint(error),
         push::Error::Store(error) => store_hint(error),
         _ => None,

@@ -11,9 +11,9 @@ use crate::{media, template};
 
 /// Show the manifest of an artifact in the store, in podman's form, or with --model what the model is
 ///
-/// What our store does not have is asked of Podman 5.7 and newer.
+/// What artishim's store does not have is asked of Podman 5.7 and newer.
 ///
-/// With --model, an artifact that is not in our store is asked of its registry and not pulled: the manifest, the config,
+/// With --model, an artifact that is not in it is asked of its registry and not pulled: the manifest, the config,
 /// and where these say too little the first bytes of the model. A registry's first bytes cannot be verified, so what
 /// they say is for reading only.
 #[derive(Args, Debug)]

@@ -78,7 +78,7 @@ pub(super) async fn run(context: &Context, args: &LsArgs) -> Result<()> {
     }
     let now = Timestamp::now();
     match args.format.as_deref() {
-        None => {}
+        None | Some("table") => {}
         Some("json") => return context.json(&lines),
         Some(template) => return fill(context, args, template, &lines, now),
     }

@@ -17,6 +17,7 @@ mod inspect;
 mod inspect_model;
 mod ls;
 mod mount;
+mod output;
 mod path;
 mod podman;
 mod prepare;
@@ -49,7 +50,14 @@ pub const INTERRUPTED: u8 = 130;
 
 /// Pull AI models kept as OCI artifacts and mount them read-only into containers, on every engine
 #[derive(Debug, Parser)]
-#[command(name = "artishim", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "artishim",
+    version,
+    max_term_width = 100,
+    args_override_self = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     #[command(flatten)]
     global: GlobalArgs,
@@ -170,7 +178,9 @@ fn is_help(error: &clap::Error) -> bool {
 
 /// What clap says on several lines, without its heading and the usage below it.
 fn one_line(text: &str) -> String {
-    let is_said = |line: &&str| !line.starts_with("Usage:") && !line.starts_with("For more information");
+    // What is no option of ours is seldom meant as a value.
+    let is_said =
+        |line: &&str| !["Usage:", "For more information", "tip: to pass"].iter().any(|no| line.starts_with(no));
     let lines: Vec<&str> = text.lines().map(str::trim).take_while(is_said).filter(|line| !line.is_empty()).collect();
     lines.join(" ").trim_start_matches("error: ").to_owned()
 }

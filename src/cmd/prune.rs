@@ -28,6 +28,9 @@ pub(super) fn run(context: &Context, args: &PruneArgs) -> Result<()> {
         store.gc(&guard)?
     };
     drop(guard);
+    for entry in &nameless {
+        context.ui.data(&format!("artifact {}", entry.descriptor.digest))?;
+    }
     report(context, &swept)
 }
 
@@ -35,5 +38,5 @@ fn report(context: &Context, swept: &Swept) -> Result<()> {
     for (kind, digests) in [("blob", &swept.blobs), ("snapshot", &swept.snapshots), ("download", &swept.ingests)] {
         digests.iter().try_for_each(|digest| context.ui.data(&format!("{kind} {digest}")))?;
     }
-    Ok(context.ui.data(&format!("space {}", ui::size(swept.bytes)))?)
+    Ok(context.ui.data(&format!("Total reclaimed space: {}", ui::size(swept.bytes)))?)
 }

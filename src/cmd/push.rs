@@ -14,7 +14,7 @@ use crate::ui::Way;
 /// Send an artifact to a registry
 ///
 /// Blobs that the registry has are not sent again, and are taken from other repositories of it where artishim knows of
-/// one. What our store does not have is pushed by Podman 5.7 and newer, under its own name only.
+/// one. What artishim's store does not have is pushed by Podman 5.7 and newer, under its own name only.
 #[derive(Args, Debug)]
 pub struct PushArgs {
     /// Artifact, by name or digest
@@ -44,6 +44,10 @@ pub(super) async fn run(context: &Context, args: PushArgs) -> Result<()> {
     let destination =
         destination.ok_or_else(|| Error::usage(format!("{} has no name: say where it goes", args.artifact)))?;
     let destination: Reference = destination.parse()?;
+    // What cannot be written to is better known before anything is sent.
+    if let Some(path) = &args.digestfile {
+        fs::File::options().create(true).append(true).open(path).map_err(|error| Error::io(path, error))?;
+    }
     let session = session(context, store, &entry, &destination)?;
     let digest = session.push(&entry, &destination).await?;
     match &args.digestfile {

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use clap::Args;
 
 use super::{Context, Error, Result};
+use crate::reference::Reference;
 use crate::store::{self, Entry, Store};
 
 /// Remove artifacts from the store, and the blobs no other artifact needs
 ///
-/// What our store does not have is removed from Podman's, where Podman is 5.7 or newer.
+/// What artishim's store does not have is removed from Podman's, where Podman is 5.7 or newer.
 #[derive(Args, Debug)]
 pub struct RmArgs {
     /// Artifacts, by name or digest
@@ -57,6 +58,17 @@ async fn theirs(context: &Context, store: &Store, args: &RmArgs) -> Result<BTree
     Ok(theirs)
 }
 
+/// An artifact that was asked for by its digest has to have one name: the digest does not say which is to go.
+fn only(store: &Store, text: &str, entry: Entry) -> Result<Entry> {
+    let is_digest = text.parse::<Reference>().map_or(true, |reference| entry.name != Some(reference.to_string()));
+    let is_same = |other: &Entry| other.descriptor.digest == entry.descriptor.digest;
+    let names: Vec<String> = store.list()?.into_iter().filter(is_same).filter_map(|other| other.name).collect();
+    if is_digest && names.len() > 1 && entry.name.as_deref() != Some(text) {
+        return Err(Error::usage(format!("{text} has several names: name those to remove ({})", names.join(", "))));
+    }
+    Ok(entry)
+}
+
 fn entries(store: &Store, args: &RmArgs, theirs: &BTreeMap<String, String>) -> Result<Vec<Entry>> {
     if args.all {
         return Ok(store.list()?);
@@ -65,7 +77,7 @@ fn entries(store: &Store, args: &RmArgs, theirs: &BTreeMap<String, String>) -> R
     for artifact in args.artifacts.iter().filter(|artifact| !theirs.contains_key(*artifact)) {
         match store.find(artifact) {
             Ok(entry) if entries.contains(&entry) => {}
-            Ok(entry) => entries.push(entry),
+            Ok(entry) => entries.push(only(store, artifact, entry)?),
             Err(store::Error::NotFound { .. }) if args.ignore => {}
             Err(error) => return Err(Error::from(error)),
         }

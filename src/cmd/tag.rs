@@ -48,6 +48,9 @@ pub(super) fn tag(context: &Context, args: &TagArgs) -> Result<()> {
 /// A name that can be given: one with a digest belongs to what has that digest.
 pub(super) fn new_name(text: &str) -> Result<Reference> {
     let name: Reference = text.parse()?;
+    if text.starts_with("sha256:") || text.starts_with("sha512:") {
+        return Err(Error::usage(format!("{text} is a digest, and an artifact's digest is its own: give a name")));
+    }
     if name.digest().is_some() {
         return Err(Error::usage(format!("{text}: a new name has no digest")));
     }

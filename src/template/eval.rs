@@ -5,6 +5,11 @@ use serde_json::Value;
 use super::Error;
 use super::parse::{Block, Node, Pipeline, Word};
 
+/// How many fields an error names.
+const MOST_NAMED: usize = 12;
+/// How much of a value an error shows.
+const MOST_SHOWN: usize = 60;
+
 /// What is looked at, and everything.
 #[derive(Clone, Copy)]
 struct Scope<'a> {
@@ -97,9 +102,14 @@ fn evaluate(word: &Word, scope: Scope<'_>) -> Result<Value, Error> {
 
 /// A field of a field; of what is not there is nothing known.
 fn find(path: &str, value: &Value) -> Result<Value, Error> {
-    let names = path.split('.').filter(|name| !name.is_empty());
-    let found = names.into_iter().try_fold(value, |value, name| field(value, name));
-    found.cloned().ok_or_else(|| Error::Field(path.to_owned()))
+    let mut found = value;
+    for name in path.split('.').filter(|name| !name.is_empty()) {
+        found = field(found, name).ok_or_else(|| {
+            let fields = found.as_object().into_iter().flat_map(|map| map.keys().take(MOST_NAMED).cloned());
+            Error::Field { path: path.to_owned(), fields: fields.collect() }
+        })?;
+    }
+    Ok(found.clone())
 }
 
 fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
@@ -109,7 +119,8 @@ fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
 
 fn function(name: &str, arguments: &[Value]) -> Result<Value, Error> {
     let refused = || {
-        let given = arguments.iter().map(shown).collect::<Vec<_>>().join(" ");
+        let given: String =
+            arguments.iter().map(shown).collect::<Vec<_>>().join(" ").chars().take(MOST_SHOWN).collect();
         Error::Value(name.to_owned(), if given.is_empty() { String::from("nothing") } else { given })
     };
     let text = |value: &Value| value.as_str().map(str::to_owned).ok_or_else(refused);

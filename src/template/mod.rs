@@ -27,8 +27,17 @@ pub enum Error {
     #[error("template function {0} is not for {1}")]
     Value(String, String),
     /// A field that is not there.
-    #[error("template field {0:?} is not there")]
-    Field(String),
+    #[error("template field {path:?} is not there{}", known(.fields))]
+    Field {
+        /// The field.
+        path: String,
+        /// Those that are there.
+        fields: Vec<String>,
+    },
+}
+
+fn known(fields: &[String]) -> String {
+    if fields.is_empty() { String::new() } else { format!(": there are {}", fields.join(", ")) }
 }
 
 /// What a template begins with that shall have a heading.
@@ -102,6 +111,7 @@ mod tests {
             ("{{print \"a\" \"b\"}}{{print 1 2}}{{println .Count}}", "ab1 23\n"),
             ("{{`raw \\`}} {{\"\\\\\"}}", "raw \\ \\"),
             ("{{/* nothing */}}{{\"{{\"}}", "{{"),
+            (r#"{{.Count}}{{"\n"}}{{"a\tb"}}"#, "3\na\tb"),
         ];
         for (template, expected) in cases {
             assert_eq!(filled(template).as_deref(), Ok(expected), "{template}");
@@ -114,7 +124,7 @@ mod tests {
             ("{{.Name", "has a {{ without its }}"),
             ("{{range .Tags}}", "without its {{end}}"),
             ("{{end}}", "an {{end}} too many"),
-            ("{{.Nothing}}", "template field \".Nothing\" is not there"),
+            ("{{.Nothing}}", "template field \".Nothing\" is not there: there are Name, Digest, Count"),
             ("{{.Name.Nothing}}", "template field \".Name.Nothing\" is not there"),
             ("{{frobnicate .Name}}", "template function \"frobnicate\" is not known"),
             ("{{join .Count \",\"}}", "template function join is not for"),

@@ -176,7 +176,9 @@ fn word(rest: &mut &str, action: &str, depth: usize) -> Result<Word, Error> {
     if let Some(text) = rest.strip_prefix('"') {
         let end = closing_quote(text, '"').ok_or_else(unreadable)?;
         *rest = &text[end + 1..];
-        return serde_json::from_str(&format!("\"{}\"", &text[..end])).map(Word::Text).map_err(|_| unreadable());
+        // Those of the shell's words are characters by now.
+        let quoted = text[..end].replace('\n', "\\n").replace('\t', "\\t");
+        return serde_json::from_str(&format!("\"{quoted}\"")).map(Word::Text).map_err(|_| unreadable());
     }
     if let Some(text) = rest.strip_prefix('`') {
         let end = closing_quote(text, '`').ok_or_else(unreadable)?;

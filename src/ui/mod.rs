@@ -117,7 +117,7 @@ impl Ui {
         self.screen.aside(|| self.stdout.write(bytes))
     }
 
-    /// Where bytes are written to stdout as they are.
+    /// Where bytes are written to stdout as they are; a reader that stops reading has not got all of them.
     pub fn output(&self) -> impl Write + Send + use<> {
         Output(self.clone())
     }
@@ -185,7 +185,7 @@ struct Output(Ui);
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.data_bytes(bytes).map(|()| bytes.len())
+        self.0.screen.aside(|| self.0.stdout.write_whole(bytes)).map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -239,9 +239,13 @@ impl Stream {
         if self.terminal { printable(text) } else { Cow::Borrowed(text) }
     }
 
-    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+    fn write_whole(&self, bytes: &[u8]) -> io::Result<()> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        match writer.write_all(bytes).and_then(|()| writer.flush()) {
+        writer.write_all(bytes).and_then(|()| writer.flush())
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        match self.write_whole(bytes) {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
             result => result,
         }

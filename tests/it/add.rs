@@ -99,7 +99,7 @@ fn what_cannot_be_added_is_refused_in_podmans_words_and_leaves_nothing() {
         assert!(said.contains(expected), "{line:?}: {said}");
     }
     assert_eq!(home.artishim(&["ls", "--quiet"]).success(), "");
-    assert_eq!(home.artishim(&["prune"]).success(), "space 0B\n");
+    assert_eq!(home.artishim(&["prune"]).success(), "Total reclaimed space: 0B\n");
 }
 
 #[test]
@@ -114,6 +114,22 @@ fn name_with_a_digest_means_what_has_that_digest() {
     let text = fs::read_to_string(&index).unwrap();
     fs::write(&index, text.replace("quay.io/acme/m:1", &pinned)).unwrap();
     assert!(home.artishim(&["inspect", &pinned]).failure().contains("artifact does not exist"));
+}
+
+#[test]
+fn digest_of_several_names_does_not_say_which_is_to_go() {
+    let home = Home::new();
+    let a = file(&home, "a", b"a");
+    let digest = home.artishim(&["add", "x:1", &a]).success();
+    home.artishim(&["tag", "x:1", "y:1"]).success();
+    let said = home.artishim(&["rm", digest.trim()]).failure();
+    assert!(said.contains("has several names") && said.contains("x:1, docker.io/library/y:1"), "{said}");
+    home.artishim(&["rm", "x:1"]).success();
+    home.artishim(&["rm", digest.trim()]).success();
+    let odd = file(&home, "odd\nname", b"a");
+    assert!(home.artishim(&["add", "z:1", &odd]).failure().contains("is no name of a file in an artifact"));
+    let said = home.artishim(&["add", &format!("sha256:{}", digest.trim()), &a]).failure();
+    assert!(said.contains("is a digest"), "{said}");
 }
 
 #[test]
@@ -140,7 +156,9 @@ fn add_that_is_stopped_leaves_nothing() {
     let path = home.path("large");
     fs::File::create(&path).unwrap().set_len(8 << 30).unwrap();
     let child = home.spawn(&["add", "x:1", path.to_str().unwrap()]);
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    while fs::read_dir(home.store().join("ingest")).map_or(0, Iterator::count) == 0 {
+        std::thread::yield_now();
+    }
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
     let ended = outcome(child.wait_with_output().unwrap());
     assert_eq!(ended.status, 130, "{ended:?}");
@@ -229,13 +247,13 @@ fn names_are_given_and_taken_and_what_has_none_stays_until_it_is_pruned() {
     home.artishim(&["untag", "quay.io/acme/y:3"]).success();
     assert_eq!(home.artishim(&["ls", "--format", "{{.Repository}}"]).success(), "<none>\n");
     home.artishim(&["tag", &digest[..8], "again:1"]).success();
-    assert_eq!(home.artishim(&["prune"]).success(), "space 0B\n");
+    assert_eq!(home.artishim(&["prune"]).success(), "Total reclaimed space: 0B\n");
     home.artishim(&["untag", "again:1"]).success();
     let told = home.artishim(&["prune", "--dry-run"]).success();
-    assert!(told.contains(&format!("blob sha256:{}", digest.trim())) && told.contains("space 5."), "{told}");
+    assert!(told.contains(&format!("blob sha256:{}", digest.trim())) && told.contains("space: 5."), "{told}");
     assert_eq!(home.artishim(&["ls", "--quiet"]).success().lines().count(), 1);
     assert_eq!(home.artishim(&["prune"]).success(), told);
-    assert_eq!(home.artishim(&["prune"]).success(), "space 0B\n");
+    assert_eq!(home.artishim(&["prune"]).success(), "Total reclaimed space: 0B\n");
     assert_eq!(fs::read_dir(home.store().join("blobs/sha256")).unwrap().count(), 0);
 }
 

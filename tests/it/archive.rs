@@ -131,3 +131,62 @@ fn lists_and_manifests_are_shown_by_templates() {
         "700002 quay.io/acme/m:1\n"
     );
 }
+
+#[test]
+fn device_is_written_to_and_stays_and_a_link_is_followed() {
+    let home = Home::new();
+    added(&home);
+    let fifo = home.path("fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let child = home.spawn(&["save", "-o", fifo.to_str().unwrap(), "quay.io/acme/other:2"]);
+    let read = fs::read(&fifo).unwrap();
+    outcome(child.wait_with_output().unwrap()).success();
+    assert!(read.len() > 700_000 && std::os::unix::fs::FileTypeExt::is_fifo(&fs::metadata(&fifo).unwrap().file_type()));
+    fs::write(home.path("real.tar"), "old").unwrap();
+    std::os::unix::fs::symlink("real.tar", home.path("link.tar")).unwrap();
+    home.artishim(&["save", "-o", home.path("link.tar").to_str().unwrap(), "quay.io/acme/other:2"]).success();
+    assert!(home.path("link.tar").is_symlink() && fs::metadata(home.path("real.tar")).unwrap().len() > 700_000);
+    assert!(home.artishim(&["save", "-o", "/dev/full", "quay.io/acme/other:2"]).failure().contains("No space left"));
+}
+
+#[test]
+fn what_is_stopped_or_cut_off_is_no_success_and_leaves_nothing() {
+    let home = Home::new();
+    let path = home.path("large");
+    fs::File::create(&path).unwrap().set_len(600 << 20).unwrap();
+    home.artishim(&["add", "big:1", path.to_str().unwrap()]).success();
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(home.path("out")).unwrap();
+    let [archive, file] = ["out/a.tar", "out/file"].map(|name| home.path(name).display().to_string());
+    for line in [["save", "big:1", "-o", &archive], ["extract", "big:1", &file, "--entry"]] {
+        let line = if line[0] == "extract" { &line[..3] } else { &line[..] };
+        let child = home.spawn(line);
+        while fs::read_dir(home.path("out")).unwrap().count() == 0 {
+            std::thread::yield_now();
+        }
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+        assert_eq!(outcome(child.wait_with_output().unwrap()).status, 130, "{line:?}");
+        assert_eq!(fs::read_dir(home.path("out")).unwrap().count(), 0, "{line:?}");
+    }
+    let mut child = home.command(&["save", "big:1"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut begin = [0; 100];
+    child.stdout.take().unwrap().read_exact(&mut begin).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(125));
+}
+
+#[test]
+fn other_compressions_and_empty_input_are_told() {
+    let home = Home::new();
+    let cases: [(&[u8], &str); 3] = [
+        (b"\x28\xb5\x2f\xfdrest", "compressed by zstd, and only plain and gzip ones are read (undo that with zstd -d)"),
+        (b"BZh91AY", "compressed by bzip2"),
+        (b"", "the archive is empty"),
+    ];
+    for (bytes, expected) in cases {
+        fs::write(home.path("a"), bytes).unwrap();
+        let said = home.artishim(&["load", "-i", home.path("a").to_str().unwrap()]).failure();
+        assert!(said.contains(expected), "{said}");
+    }
+    let directory = home.path(".").display().to_string();
+    assert!(home.artishim(&["load", "-i", &directory]).failure().contains("is a directory"));
+}
