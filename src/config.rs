@@ -4,6 +4,7 @@
 //! the command line leaves open, a variable says, else the user's configuration file, else the system's.
 
 mod file;
+mod registries;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -11,6 +12,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 pub use self::file::{CONNECTIONS, Config, Wrong};
+pub use self::registries::CONTAINERS_REGISTRIES_CONF;
 
 /// The system's configuration file.
 const SYSTEM_FILE: &str = "/etc/artishim/config.toml";
@@ -222,6 +224,12 @@ impl Environment {
         }
         let runtime = self.path("XDG_RUNTIME_DIR").unwrap_or_else(|| self.home().join(".cache"));
         runtime.join("artishim/plugin.sock")
+    }
+
+    /// The directories of containers-certs.d(5), and docker's own; those that are not there are passed over.
+    pub fn certificate_directories(&self) -> Vec<PathBuf> {
+        let system = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
+        std::iter::once(self.config_home().join("containers/certs.d")).chain(system).collect()
     }
 
     /// The credential files that may be missing, first wins (containers-auth.json(5)).

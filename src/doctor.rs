@@ -6,9 +6,9 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::pull;
 use crate::store::{self, Store};
@@ -145,68 +145,9 @@ pub fn socket(path: &Path) -> Option<Finding> {
     }
 }
 
-/// What containers-registries.conf(5) says and artishim does not do yet.
-pub fn registries(files: &[PathBuf]) -> Vec<Finding> {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Settings {
-        registry: Vec<Registry>,
-    }
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Registry {
-        prefix: Option<String>,
-        location: Option<String>,
-        blocked: bool,
-        mirror: Vec<serde_json::Value>,
-    }
-    let mut findings = Vec::new();
-    for path in files {
-        let Ok(text) = fs::read_to_string(path) else { continue };
-        let Ok(settings) = toml::from_str::<Settings>(&text) else {
-            let text = format!("{} cannot be read as TOML", path.display());
-            findings.push(Finding::note("registries", text, "podman and skopeo will refuse to start with it"));
-            continue;
-        };
-        for registry in settings.registry {
-            let name = registry.prefix.or(registry.location).unwrap_or_default();
-            let what = match (registry.blocked, registry.mirror.len()) {
-                (true, _) => "blocks",
-                (false, 1..) => "names mirrors for",
-                _ => continue,
-            };
-            let text = format!("{} {what} {name}, which artishim does not mind", path.display());
-            findings.push(Finding::note("registries", text, "name the registry or the mirror itself"));
-        }
-    }
-    findings
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn registries_that_are_blocked_or_mirrored_are_named() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = |name: &str, text: &str| {
-            fs::write(directory.path().join(name), text).unwrap();
-            directory.path().join(name)
-        };
-        let files = [
-            file(
-                "a.conf",
-                "[[registry]]\nprefix = \"quay.io/x\"\nblocked = true\n[[registry]]\nlocation = \"plain.io\"\n",
-            ),
-            file("b.conf", "[[registry]]\nlocation = \"docker.io\"\n[[registry.mirror]]\nlocation = \"m.io\"\n"),
-            file("c.conf", "= no toml"),
-            directory.path().join("none.conf"),
-        ];
-        let texts: Vec<String> = registries(&files).into_iter().map(|finding| finding.text).collect();
-        assert_eq!(texts.len(), 3, "{texts:?}");
-        assert!(texts[0].contains("blocks quay.io/x") && texts[1].contains("names mirrors for docker.io"), "{texts:?}");
-        assert!(texts[2].contains("c.conf cannot be read"), "{texts:?}");
-    }
 
     #[test]
     fn socket_that_nobody_serves_is_a_problem() {

@@ -94,6 +94,17 @@ impl Reference {
         }
     }
 
+    /// The same tag and digest in another repository.
+    pub fn at(&self, registry: &str, repository: &str) -> Result<Self, Reason> {
+        check(registry, repository, None)?;
+        Ok(Self { registry: registry.to_owned(), repository: repository.to_owned(), ..self.clone() })
+    }
+
+    /// The same at `digest`; the tag stays, to tell how it was asked for.
+    pub fn pinned(&self, digest: &Digest) -> Self {
+        Self { digest: Some(digest.clone()), ..self.clone() }
+    }
+
     /// The same repository at `digest`, whatever the tag was.
     pub fn at_digest(&self, digest: &Digest) -> Self {
         Self { tag: None, digest: Some(digest.clone()), ..self.clone() }

@@ -70,6 +70,9 @@ pub struct RegistryArgs {
     /// File with credentials
     #[arg(long, value_name = "FILE", global = true)]
     pub authfile: Option<PathBuf>,
+    /// Directory with certificates for the registry: *.crt of authorities, *.cert and *.key of one's own
+    #[arg(long, value_name = "DIR", global = true)]
+    pub cert_dir: Option<PathBuf>,
     /// Credentials for the registry
     #[arg(long, value_name = "USER:PASSWORD", global = true)]
     pub creds: Option<String>,

@@ -19,7 +19,8 @@ use crate::engine::{self, Choice, DockerEndpointFlags, Engine};
 use crate::progress::Progress;
 use crate::pull::{self, Interrupt, Interrupter, Part, Policy, Session};
 use crate::reference::Reference;
-use crate::registry::{Access, Client, Credentials, Patience, Settings, Waiting};
+use crate::registries_conf::RegistriesConf;
+use crate::registry::{Access, Certificates, Client, Credentials, Patience, Settings, Waiting};
 use crate::store::{Snapshot, Store};
 use crate::ui::{self, ProgressMode, Ui, Way};
 
@@ -126,8 +127,28 @@ impl Context {
         let ui = self.ui.clone();
         let waiting = Waiting::new(move |text| ui.note(text));
         let tls_verify = registry.tls_verify;
-        let patience = registry.patience();
-        Ok(Client::new(Settings { credentials, tls_verify, user_agent, access, patience, waiting })?)
+        let directories = self.environment.certificate_directories();
+        let certificates = Certificates { directories, only: registry.cert_dir.clone() };
+        let (patience, registries) = (registry.patience(), self.registries_conf()?);
+        Ok(Client::new(Settings {
+            credentials,
+            tls_verify,
+            user_agent,
+            certificates,
+            registries,
+            access,
+            patience,
+            waiting,
+        })?)
+    }
+
+    /// What containers-registries.conf(5) says.
+    pub(super) fn registries_conf(&self) -> Result<RegistriesConf> {
+        let mut conf = RegistriesConf::default();
+        for (path, text) in self.environment.registries_conf()? {
+            conf.add(&path.display().to_string(), &text)?;
+        }
+        Ok(conf)
     }
 
     /// `--creds`.

@@ -1,8 +1,5 @@
 //! `artishim doctor`.
 
-use std::fs;
-use std::path::PathBuf;
-
 use clap::Args;
 
 use super::Context;
@@ -43,7 +40,7 @@ pub(super) async fn run(context: &Context, args: &DoctorArgs) -> Result<()> {
     }
     findings.push(doctor::selinux("/sys/fs/selinux/enforce".as_ref(), &root));
     findings.extend(doctor::socket(&context.environment.plugin_socket()));
-    findings.extend(doctor::registries(&registries_files(context)));
+    findings.push(registries(context));
     report(context, args, &findings)
 }
 
@@ -75,17 +72,12 @@ async fn maps_users(engine: &Engine) -> bool {
     engine.rootless || ["name=userns", "name=rootless"].iter().any(|option| said.contains(option))
 }
 
-/// The files of containers-registries.conf(5), the user's in place of the system's.
-fn registries_files(context: &Context) -> Vec<PathBuf> {
-    let own = context.environment.home().join(".config/containers");
-    let system = PathBuf::from("/etc/containers");
-    let directory = if own.join("registries.conf").exists() { own } else { system };
-    let below = fs::read_dir(directory.join("registries.conf.d")).into_iter().flatten().flatten();
-    let mut files: Vec<PathBuf> = below.map(|entry| entry.path()).collect();
-    files.retain(|path| path.extension().is_some_and(|end| end == "conf"));
-    files.sort();
-    files.insert(0, directory.join("registries.conf"));
-    files
+/// registries.conf and its drop-ins: one that cannot be read stops every pull.
+fn registries(context: &Context) -> Finding {
+    match context.registries_conf() {
+        Err(error) => Finding::problem("registries", one_line(&error), hint(&error)),
+        Ok(conf) => Finding::ok("registries", conf.to_string()),
+    }
 }
 
 fn report(context: &Context, args: &DoctorArgs, findings: &[Finding]) -> Result<()> {

@@ -9,7 +9,7 @@ use crate::cause::one_line;
 use crate::ui::{SENTENCE, Ui, shortened};
 use crate::{
     add, checkout, config, deliver, digest, driver, engine, model, mount, oci_archive, packaging, process, pull, push,
-    reference, registry, rewrite, store, template,
+    reference, registries_conf, registry, rewrite, store, template,
 };
 
 /// The result of a command.
@@ -78,6 +78,9 @@ pub enum Error {
     /// `--deliver`.
     #[error(transparent)]
     Decision(#[from] engine::decision::Error),
+    /// registries.conf.
+    #[error(transparent)]
+    RegistriesConf(#[from] registries_conf::Error),
     /// A registry.
     #[error(transparent)]
     Registry(#[from] registry::Error),

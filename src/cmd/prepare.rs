@@ -123,6 +123,7 @@ impl Context {
         let registry = &self.global.registry;
         Ok(RegistryFlags {
             authfile: registry.authfile.clone().or_else(|| self.environment.authfile()),
+            cert_dir: registry.cert_dir.clone(),
             creds: self.explicit_credentials()?,
             tls_verify: registry.tls_verify,
             scratch: self.environment.cache(),

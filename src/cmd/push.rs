@@ -68,6 +68,7 @@ fn podman_arguments(context: &Context, args: &PushArgs, name: String) -> Vec<Str
     arguments.extend(args.quiet.then(|| String::from("--quiet")));
     arguments.extend(registry.tls_verify.map(|verify| format!("--tls-verify={verify}")));
     arguments.extend(registry.authfile.as_ref().map(|file| format!("--authfile={}", file.display())));
+    arguments.extend(registry.cert_dir.as_ref().map(|directory| format!("--cert-dir={}", directory.display())));
     arguments.extend(registry.creds.as_ref().map(|creds| format!("--creds={creds}")));
     arguments.push(name);
     arguments

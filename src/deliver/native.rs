@@ -45,6 +45,8 @@ pub async fn has(engine: &Engine, name: &str) -> Result<bool> {
 pub struct RegistryFlags {
     /// `--authfile`
     pub authfile: Option<PathBuf>,
+    /// `--cert-dir`
+    pub cert_dir: Option<PathBuf>,
     /// `--creds`, as user and password.
     pub creds: Option<(String, String)>,
     /// `--tls-verify`
@@ -61,7 +63,8 @@ impl RegistryFlags {
         let is_local = registry::is_local(reference.registry());
         let tls_verify = self.tls_verify.or_else(|| is_local.then_some(false));
         let tls_verify = tls_verify.map(|verify| format!("--tls-verify={verify}"));
-        authfile.into_iter().chain(tls_verify).collect()
+        let cert_dir = self.cert_dir.as_ref().map(|directory| format!("--cert-dir={}", directory.display()));
+        authfile.into_iter().chain(tls_verify).chain(cert_dir).collect()
     }
 
     /// Runs podman's `command` with the flags for `reference` and its name.

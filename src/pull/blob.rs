@@ -50,10 +50,16 @@ impl Fetch {
     async fn fetch_again_if_mixed(&self) -> Result<()> {
         let mut has_changed = false;
         loop {
+            let place = self.session.client.place(&self.reference);
             match self.fetch(has_changed).await {
                 // What was staged by an earlier process may have been damaged since; it is gone now, so once from zero.
                 Err(Error::Store(store::Error::Mismatch(mismatch))) if self.was_resumed.load(Ordering::Relaxed) => {
                     tracing::warn!(%mismatch, "what an earlier pull left is damaged, fetching all of it again");
+                }
+                Err(Error::Store(store::Error::Mismatch(mismatch)))
+                    if self.session.client.leave_place(&self.reference, place) =>
+                {
+                    tracing::warn!(%mismatch, "a mirror gave wrong bytes, fetching them elsewhere");
                 }
                 // Bytes of two objects may be mixed by now; one answer is of one object.
                 Err(Error::Registry(error @ registry::Error::Changed(_)))

@@ -156,7 +156,7 @@ impl Session {
 
     async fn ask(&self, reference: &Reference) -> Result<Artifact> {
         let (descriptor, bytes, manifest, is_child) = self.leaf(reference).await?;
-        let at = reference.at_digest(&descriptor.digest);
+        let at = reference.pinned(&descriptor.digest);
         let config = match &manifest.config {
             Some(config) => self.small_blob(&at, config).await?,
             None => Bytes::new(),
@@ -271,7 +271,7 @@ impl Session {
     async fn leaf(&self, reference: &Reference) -> Result<(Descriptor, Bytes, Manifest, bool)> {
         let mut child: Option<Descriptor> = None;
         for depth in 0..=MAX_DEPTH {
-            let at = child.as_ref().map_or_else(|| reference.clone(), |child| reference.at_digest(&child.digest));
+            let at = child.as_ref().map_or_else(|| reference.clone(), |child| reference.pinned(&child.digest));
             let raw = self.client.manifest(&at).await?;
             if let Some(child) = child.filter(|child| child.size != raw.bytes.len() as u64) {
                 let (digest, size, seen) = (child.digest, child.size, raw.bytes.len() as u64);
@@ -291,7 +291,7 @@ impl Session {
     /// Asks for the manifests of an index's children that it says nothing of; one that does not come stays untold.
     async fn tell_children(&self, reference: &Reference, index: &mut Manifest) {
         for digest in packaging::untold_children(index).into_iter().take(MAX_UNTOLD) {
-            let Ok(raw) = self.client.manifest(&reference.at_digest(&digest)).await else { continue };
+            let Ok(raw) = self.client.manifest(&reference.pinned(&digest)).await else { continue };
             if let Ok(child) = Manifest::parse(&raw.bytes, &raw.digest) {
                 packaging::tell_child(index, &digest, &child);
             }

@@ -61,7 +61,7 @@ impl Opener {
         let expected = expected.map(|blob| Expected { blob: blob.clone(), begun: None }).collect();
         Self {
             connections: Connections::new(&session, reference, 1, bytes),
-            at: reference.at_digest(&artifact.descriptor.digest),
+            at: reference.pinned(&artifact.descriptor.digest),
             runtime: Handle::current(),
             session,
             plan,

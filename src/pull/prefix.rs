@@ -45,6 +45,6 @@ impl Session {
         let mut session = self.clone();
         // One request brings it all.
         session.settings.connections = 1;
-        session.read_range(&reference.at_digest(&artifact.descriptor.digest), blob, range).await
+        session.read_range(&reference.pinned(&artifact.descriptor.digest), blob, range).await
     }
 }

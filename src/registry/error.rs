@@ -55,6 +55,18 @@ pub enum Error {
         #[source]
         source: Box<Self>,
     },
+    /// A file of certs.d.
+    #[error("certificate {}", path.display())]
+    Certificate {
+        /// The file, or the directory.
+        path: std::path::PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// registries.conf says that nobody is to be asked.
+    #[error(transparent)]
+    Refused(#[from] crate::registries_conf::Refusal),
     /// The registry does not have what was asked for.
     #[error("{reference} is not in the registry")]
     NotFound {

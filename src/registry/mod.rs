@@ -9,8 +9,10 @@
 
 mod body;
 mod cause;
+mod certificates;
 mod challenge;
 mod credentials;
+mod endpoints;
 mod error;
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -36,6 +38,7 @@ use bytes::Bytes;
 
 pub use self::body::Body;
 pub use self::cause::Cause;
+pub use self::certificates::Certificates;
 pub use self::credentials::{Credential, Credentials, Error as CredentialsError, HelperFailure};
 pub use self::error::{Code, Error, Result, Status};
 pub use self::hosts::{Known, is_local};
@@ -44,6 +47,7 @@ pub use self::safe_url::SafeUrl;
 pub use self::source::Source;
 pub use self::upload::{Sent, Upload};
 
+use self::endpoints::Endpoints;
 use self::hosts::{Registries, Scheme, Trust};
 use self::http::{Http, Location, Place, Response};
 use self::request::{Method, Request};
@@ -53,6 +57,7 @@ use crate::digest::{Algorithm, Digest};
 use crate::manifest::{self, Descriptor};
 use crate::media;
 use crate::reference::Reference;
+use crate::registries_conf::RegistriesConf;
 
 /// How many tokens one request may bring to be refused.
 const MAX_RENEWALS: usize = 3;
@@ -69,6 +74,10 @@ pub struct Settings {
     pub tls_verify: Option<bool>,
     /// The `User-Agent` of all requests.
     pub user_agent: String,
+    /// Certificates of single registries.
+    pub certificates: Certificates,
+    /// Where registries really are, and their mirrors.
+    pub registries: RegistriesConf,
     /// What tokens are asked for.
     pub access: Access,
     /// How long a registry is borne with that does not give its manifests.
@@ -118,9 +127,11 @@ pub struct Client(Arc<Shared>);
 
 struct Shared {
     http: Http,
+    endpoints: Endpoints,
     registries: Registries,
     tokens: Tokens,
     tls_verify: Option<bool>,
+    access: Access,
     patience: Patience,
     waiting: Waiting,
 }
@@ -150,9 +161,11 @@ impl Client {
     pub fn new(settings: Settings) -> Result<Self> {
         settings.credentials.check()?;
         Ok(Self(Arc::new(Shared {
-            http: Http::new(settings.user_agent),
+            http: Http::new(settings.user_agent, settings.certificates),
+            endpoints: Endpoints::new(settings.registries),
             registries: Registries::default(),
-            tokens: Tokens::new(settings.credentials, settings.access),
+            tokens: Tokens::new(settings.credentials, settings.access.clone()),
+            access: settings.access,
             tls_verify: settings.tls_verify,
             patience: settings.patience,
             waiting: settings.waiting,
@@ -213,14 +226,45 @@ impl Client {
         response.success().await.map_err(|error| not_found(reference, error))
     }
 
+    /// Sends a request to the places that may serve the repository, one after the other until one does.
+    ///
+    /// A mirror that does not answer is asked no more; one that only lacks something is.
+    async fn send(&self, reference: &Reference, path: &str, request: &Request) -> Result<Response> {
+        let mut endpoints = match request.method.is_reading() && self.0.access == Access::Pull {
+            true => self.0.endpoints.find(reference)?,
+            false => vec![self.0.endpoints.own(reference)?],
+        };
+        let last = endpoints.pop();
+        for (at, endpoint) in (self.0.endpoints.left(reference)..).zip(endpoints) {
+            match self.send_authorized(&endpoint.reference, Target::Path(path), request).await {
+                Ok(response) if response.status() < 400 || response.status() == 416 => return Ok(response),
+                Ok(response) => {
+                    tracing::debug!(mirror = %endpoint.reference, status = response.status(), "another one is asked");
+                }
+                Err(error) => {
+                    tracing::debug!(mirror = %endpoint.reference, %error, "it is asked no more");
+                    self.0.endpoints.leave(reference, at);
+                }
+            }
+        }
+        let own = last.map_or_else(|| reference.clone(), |endpoint| endpoint.reference);
+        self.send_authorized(&own, Target::Path(path), request).await
+    }
+
+    /// Which of a repository's places serves it now: a number that grows.
+    pub fn place(&self, reference: &Reference) -> usize {
+        self.0.endpoints.left(reference)
+    }
+
+    /// Leaves a place, as it is slow, breaks off or gives wrong bytes; false where there is no other one.
+    pub fn leave_place(&self, reference: &Reference, place: usize) -> bool {
+        self.0.endpoints.leave(reference, place)
+    }
+
     /// Sends a request with the repository's authorization, which is renewed if the registry refuses it.
     ///
     /// Between many connections even a new token may have expired before this request came to use it, so a refusal is
     /// believed after [`MAX_RENEWALS`], or when there is nothing else to show.
-    async fn send(&self, reference: &Reference, path: &str, request: &Request) -> Result<Response> {
-        self.send_authorized(reference, Target::Path(path), request).await
-    }
-
     async fn send_authorized(&self, reference: &Reference, target: Target<'_>, request: &Request) -> Result<Response> {
         let tokens = &self.0.tokens;
         let mut grant = tokens.current(reference).await;
@@ -268,7 +312,7 @@ impl Client {
             }
             answer
         };
-        if let Some(scheme) = self.known(reference).scheme {
+        if let Some(scheme) = self.known_place(reference).scheme {
             return send(scheme).await;
         }
         let may_be_plain = trust.plain_http.covers(hosts::is_local(registry));
@@ -288,13 +332,21 @@ impl Client {
         }
     }
 
-    /// What the registry's answers have told of it.
+    /// What the answers have told of the place that serves the reference.
     pub fn known(&self, reference: &Reference) -> Known {
-        self.0.registries.find(reference.registry())
+        let places = self.0.endpoints.find(reference);
+        let place = places.ok().and_then(|places| places.into_iter().next());
+        self.known_place(place.as_ref().map_or(reference, |place| &place.reference))
     }
 
-    fn trust(&self, reference: &Reference) -> Trust {
-        Trust::of(reference.registry(), self.0.tls_verify)
+    fn known_place(&self, place: &Reference) -> Known {
+        self.0.registries.find(place.registry())
+    }
+
+    /// The trust in a place, as it is called there.
+    fn trust(&self, place: &Reference) -> Trust {
+        let tls_verify = self.0.tls_verify.or_else(|| self.0.endpoints.is_insecure(place).then_some(false));
+        Trust::of(place.registry(), tls_verify)
     }
 
     /// Sends a request until it succeeds or the patience ends, which is short as long as the registry has never answered.

@@ -27,6 +27,8 @@ pub struct Source {
 #[derive(Default)]
 struct Known {
     location: Option<Location>,
+    /// Which of the repository's places answered last.
+    place: usize,
     tag: Option<Tag>,
 }
 
@@ -67,10 +69,11 @@ impl Source {
                 return self.accept(response, range).await;
             }
             tracing::debug!(url = %response.url(), status = response.status(), "asking the registry again");
-            self.forget_location();
+            self.known().location = None;
         }
         let request = self.request(range);
         let response = self.client.send(&self.reference, &format!("blobs/{}", self.blob.digest), &request).await?;
+        self.known().place = self.client.place(&self.reference);
         self.accept(response, range).await
     }
 
@@ -127,7 +130,12 @@ impl Source {
 
     /// Asks the registry again where the blob lies; for who has seen the other place fail.
     pub fn forget_location(&self) {
-        self.known().location = None;
+        let place = {
+            let mut known = self.known();
+            known.location = None;
+            known.place
+        };
+        self.client.leave_place(&self.reference, place);
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

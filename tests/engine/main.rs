@@ -34,6 +34,7 @@ mod producers;
 #[path = "../it/common/outcome.rs"]
 mod program;
 mod ramalama;
+mod registries;
 mod scenarios;
 mod shim;
 #[path = "../it/fixtures/snapshot.rs"]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of `src/` with its level; a module may use its own and lower levels, and what [`SIDEWAYS`] adds.
-const LEVELS: [(&str, u8); 28] = [
+const LEVELS: [(&str, u8); 29] = [
     ("digest", 0),
     ("gguf", 0),
     ("listing", 0),
@@ -14,6 +14,7 @@ const LEVELS: [(&str, u8); 28] = [
     ("progress", 0),
     ("ranges", 0),
     ("reference", 0),
+    ("registries_conf", 0),
     ("template", 0),
     ("config", 1),
     ("engine", 1),

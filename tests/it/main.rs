@@ -17,6 +17,7 @@ mod formats;
 mod inspect;
 mod layers;
 mod man;
+mod mirrors;
 mod packagings;
 mod parts;
 mod prefix;

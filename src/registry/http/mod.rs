@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 pub(super) use self::response::{Location, Place, Response};
 use super::cause::{Cause, NameError};
+use super::certificates::{Certificates, Found};
 use super::error::{Error, Result};
 use super::hosts::{self, Trust};
 use super::request::{Method, Payload, Request};
@@ -59,12 +60,15 @@ fn is_loopback(url: &Url) -> bool {
 /// Connections to all hosts.
 pub(super) struct Http {
     user_agent: String,
+    certificates: Certificates,
     clients: Mutex<HashMap<Kind, reqwest::Client>>,
 }
 
 /// What connections of one pool have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Kind {
+    /// The host and port, where it has certificates of its own.
+    host: Option<String>,
     verify: bool,
     /// As in Go and docker, a proxy of the environment is not for this machine.
     proxied: bool,
@@ -73,15 +77,15 @@ struct Kind {
 impl Kind {
     fn of(url: &Url, trust: Trust) -> Self {
         let is_loopback = is_loopback(url);
-        Self { verify: !trust.any_certificate.covers(is_loopback), proxied: !is_loopback }
+        Self { host: None, verify: !trust.any_certificate.covers(is_loopback), proxied: !is_loopback }
     }
 }
 
 impl Http {
-    pub fn new(user_agent: String) -> Self {
+    pub fn new(user_agent: String, certificates: Certificates) -> Self {
         // An error says that the program installed a provider already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Self { user_agent, clients: Mutex::default() }
+        Self { user_agent, certificates, clients: Mutex::default() }
     }
 
     /// Sends a request and follows its redirects; any other status is an answer.
@@ -148,7 +152,7 @@ impl Http {
         authorization: Option<&Authorization>,
         trust: Trust,
     ) -> Result<reqwest::Response> {
-        let client = self.client(url, trust).map_err(|error| unreachable(url, &error))?;
+        let client = self.client(url, trust)?;
         let mut builder = match request.method {
             Method::Get => client.get(url.clone()),
             Method::Head => client.head(url.clone()),
@@ -176,8 +180,9 @@ impl Http {
     }
 
     /// Clients are made when they are needed: one that verifies cannot be made where there are no CA certificates.
-    fn client(&self, url: &Url, trust: Trust) -> reqwest::Result<reqwest::Client> {
-        let kind = Kind::of(url, trust);
+    fn client(&self, url: &Url, trust: Trust) -> Result<reqwest::Client> {
+        let host = Some(shown_host(url)).filter(|host| self.certificates.are_there(host));
+        let kind = Kind { host, ..Kind::of(url, trust) };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&kind) {
             return Ok(client.clone());
@@ -192,7 +197,11 @@ impl Http {
             .dns_resolver(Resolver)
             .tls_danger_accept_invalid_certs(!kind.verify);
         let builder = if kind.proxied { builder } else { builder.no_proxy() };
-        let client = builder.build()?;
+        let builder = match &kind.host {
+            Some(host) => with_certificates(builder, self.certificates.find(host)?, url)?,
+            None => builder,
+        };
+        let client = builder.build().map_err(|error| unreachable(url, &error))?;
         clients.insert(kind, client.clone());
         Ok(client)
     }
@@ -227,6 +236,19 @@ async fn while_it_moves<T>(sending: impl Future<Output = T>, request: &Request) 
             Err(_) if moved() > before => {}
             Err(_) => return Err(patience),
         }
+    }
+}
+
+fn with_certificates(builder: reqwest::ClientBuilder, found: Found, url: &Url) -> Result<reqwest::ClientBuilder> {
+    let unreadable = |error: reqwest::Error| unreachable(url, &error);
+    let mut authorities = Vec::new();
+    for pem in &found.authorities {
+        authorities.extend(reqwest::Certificate::from_pem_bundle(pem).map_err(unreadable)?);
+    }
+    let builder = builder.tls_certs_merge(authorities);
+    match found.identity {
+        Some(pem) => Ok(builder.identity(reqwest::Identity::from_pem(&pem).map_err(unreadable)?)),
+        None => Ok(builder),
     }
 }
 

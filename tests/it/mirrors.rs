@@ -1,0 +1,133 @@
+//! Pulls as containers-registries.conf(5) says: mirrors, other places, registries that are blocked.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::common::registry::{Fault, Registry, What};
+use crate::common::{Home, Outcome, bytes, modelpack, outcome};
+
+/// A registry with a model, a mirror of it, and a home whose registries.conf tells of both.
+struct Mirrored {
+    home: Home,
+    registry: Registry,
+    mirror: Registry,
+    model: Vec<u8>,
+    reference: String,
+}
+
+impl Mirrored {
+    fn new(length: usize) -> Self {
+        let (home, registry, mirror, model) = (Home::new(), Registry::start(), Registry::start(), bytes(5, length));
+        modelpack(&mirror, "m", &[("m.gguf", &model)]);
+        let reference = modelpack(&registry, "m", &[("m.gguf", &model)]);
+        let mirrored = Self { home, registry, mirror, model, reference };
+        mirrored.configure(&format!(
+            "[[registry]]\nlocation = \"{}\"\n[[registry.mirror]]\nlocation = \"{}\"\n",
+            mirrored.registry.host(),
+            mirrored.mirror.host()
+        ));
+        mirrored
+    }
+
+    fn configure(&self, text: &str) {
+        fs::write(self.home.path("registries.conf"), text).unwrap();
+    }
+
+    fn artishim(&self, line: &[&str]) -> Outcome {
+        let mut command = self.home.command(line);
+        let child = command.env("CONTAINERS_REGISTRIES_CONF", self.home.path("registries.conf")).spawn().unwrap();
+        outcome(child.wait_with_output().unwrap())
+    }
+
+    #[track_caller]
+    fn assert_pulled(&self) {
+        self.artishim(&["pull", "--quiet", &self.reference]).success();
+        let target = self.home.path("out");
+        self.artishim(&["extract", &self.reference, target.to_str().unwrap()]).success();
+        assert!(fs::read(target).unwrap() == self.model);
+    }
+}
+
+#[test]
+fn mirror_serves_what_it_has() {
+    let mirrored = Mirrored::new(3 << 20);
+    mirrored.assert_pulled();
+    assert!(mirrored.registry.requests().is_empty(), "{:?}", mirrored.registry.requests());
+    assert_eq!(mirrored.artishim(&["ls", "--format", "{{.Repository}}:{{.Tag}}"]).success().trim(), mirrored.reference);
+}
+
+#[test]
+fn mirror_that_is_down_is_asked_once() {
+    let mirrored = Mirrored::new(3 << 20);
+    mirrored.mirror.fault(Fault::always("/", What::Down(Duration::from_secs(600))));
+    mirrored.assert_pulled();
+    assert!(mirrored.mirror.requests().len() <= 2, "{:?}", mirrored.mirror.requests());
+}
+
+#[test]
+fn mirror_that_was_wiped_is_passed_over() {
+    let mirrored = Mirrored::new(3 << 20);
+    mirrored.mirror.fault(Fault::always("/blobs/", What::status(404)));
+    mirrored.assert_pulled();
+}
+
+#[test]
+fn mirror_that_breaks_off_is_left_in_the_middle_of_a_blob() {
+    let mirrored = Mirrored::new(40 << 20);
+    mirrored.mirror.fault(Fault::always("/blobs/", What::CutAfter(3 << 20)));
+    mirrored.assert_pulled();
+    let (first, rest) = (mirrored.mirror.sent("/blobs/"), mirrored.registry.sent("/blobs/"));
+    assert!(first > 0 && rest > 0 && rest < 40 << 20, "{first} {rest}");
+}
+
+#[test]
+fn wrong_bytes_of_a_mirror_are_fetched_elsewhere() {
+    let mirrored = Mirrored::new(3 << 20);
+    mirrored.mirror.fault(Fault::always("/blobs/", What::WrongByte(1 << 20)));
+    mirrored.assert_pulled();
+}
+
+#[test]
+fn other_manifest_under_a_pinned_name_is_fetched_elsewhere() {
+    let mirrored = Mirrored::new(100);
+    let digest = mirrored.artishim(&["pull", "--quiet", &mirrored.reference]);
+    digest.success();
+    let digest = mirrored.artishim(&["inspect", "--format", "{{.Digest}}", &mirrored.reference]).success();
+    let pinned = format!("{}@{}", mirrored.reference.rsplit_once(':').unwrap().0, digest.trim());
+    mirrored.artishim(&["rm", "--all"]).success();
+    mirrored.mirror.fault(Fault::always("/manifests/", What::status(404)));
+    mirrored.artishim(&["pull", "--quiet", &pinned]).success();
+}
+
+#[test]
+fn nothing_is_sent_to_a_mirror() {
+    let mirrored = Mirrored::new(100);
+    mirrored.assert_pulled();
+    mirrored.mirror.clear_requests();
+    let other = format!("{}/other:1", mirrored.registry.host());
+    mirrored.artishim(&["push", "--quiet", &mirrored.reference, &other]).success();
+    assert!(mirrored.mirror.requests().is_empty());
+}
+
+#[test]
+fn names_lead_where_the_file_says() {
+    let mirrored = Mirrored::new(100);
+    let host = mirrored.registry.host();
+    mirrored.configure(&format!("[[registry]]\nprefix = \"models.example.com/acme\"\nlocation = \"{host}\"\n"));
+    mirrored.artishim(&["pull", "--quiet", "models.example.com/acme/m:1"]).success();
+    assert_eq!(mirrored.artishim(&["ls", "--format", "{{.Repository}}"]).success(), "models.example.com/acme/m\n");
+}
+
+#[test]
+fn blocked_registries_and_wrong_files_stop_a_pull_in_one_line() {
+    let mirrored = Mirrored::new(100);
+    mirrored.configure(&format!("[[registry]]\nlocation = \"{}\"\nblocked = true\n", mirrored.registry.host()));
+    let said = mirrored.artishim(&["pull", &mirrored.reference]).failure();
+    assert!(said.contains("is blocked in") && said.contains("registries.conf"), "{said}");
+    assert!(mirrored.registry.requests().is_empty());
+    mirrored.configure("[[registry]\n");
+    let said = mirrored.artishim(&["pull", &mirrored.reference]).failure();
+    assert!(said.contains("registries.conf"), "{said}");
+    let doctor = mirrored.artishim(&["doctor"]);
+    assert!(doctor.status == 125 && doctor.stdout.contains("problem  registries"), "{doctor:?}");
+}
