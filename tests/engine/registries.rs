@@ -72,3 +72,56 @@ fn names_lead_where_skopeo_is_led_by_the_same_file() {
         assert_eq!(found(&shop, &conf, &name), [expected.clone(), expected], "{name} by {conf}");
     }
 }
+
+/// A docker-registry that takes only who has a certificate of an authority of its own.
+const REGISTRY_WITH_CERTIFICATES: &str = r#"
+    mkdir certs mine && cd certs
+    request() { openssl req -newkey rsa:2048 -nodes -keyout $1.key -subj /CN=$1 -out $1.csr; }
+    sign() { openssl x509 -req -in $1.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile $1.ext -out $1.pem; }
+    {
+        openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -subj /CN=authority -days 2 -out ca.pem
+        echo subjectAltName=IP:127.0.0.1 >server.ext && request server && sign server
+        echo extendedKeyUsage=clientAuth >client.ext && request client && sign client
+    } >log 2>&1
+    cp ca.pem ../mine/ca.crt && cp client.pem ../mine/client.cert && cp client.key ../mine/client.key
+    port=$(($$ % 20000 + 30000))
+    cat >registry.yml <<END
+version: 0.1
+storage: {filesystem: {rootdirectory: $PWD/data}}
+http:
+  addr: 127.0.0.1:$port
+  tls: {certificate: $PWD/server.pem, key: $PWD/server.key, clientcas: [$PWD/ca.pem]}
+END
+    docker-registry serve registry.yml >>log 2>&1 &
+    trap "kill $!" EXIT
+    until curl -s --cacert ca.pem --cert client.pem --key client.key https://127.0.0.1:$port/v2/ >/dev/null; do sleep 0.1; done
+    cd ..
+    artishim() { ARTISHIM --engine none --store $PWD/store --tls-verify=true --retry 0 "$@"; }
+    export HOME=$PWD/home
+    name=127.0.0.1:$port/acme/m:1
+    artishim add $name tiny.gguf >/dev/null
+"#;
+
+#[test]
+#[ignore = "needs root and contrib/testbed"]
+fn certificates_are_taken_from_where_podman_takes_them() {
+    let shop = Workshop::new("registries");
+    let begin = REGISTRY_WITH_CERTIFICATES.replace("ARTISHIM", env!("CARGO_BIN_EXE_artishim"));
+    let said = shop.run(&format!(
+        "{begin}
+        mkdir authority && cp mine/ca.crt authority
+        artishim push --quiet $name 2>&1 || echo unknown authority: $?
+        artishim --cert-dir authority push --quiet $name 2>&1 || echo no certificate: $?
+        artishim --cert-dir mine push --quiet $name && echo pushed
+        artishim rm $name >/dev/null
+        mkdir -p $HOME/.config/containers/certs.d && cp -r mine $HOME/.config/containers/certs.d/127.0.0.1:$port
+        artishim pull --quiet $name && artishim extract $name out && cmp out tiny.gguf && echo pulled
+        rm $HOME/.config/containers/certs.d/*/client.key
+        artishim pull --quiet $name 2>&1 || echo no key: $?"
+    ));
+    for expected in
+        ["unknown authority: 125", "no certificate: 125", "pushed\n", "pulled\n", "client.key", "no key: 125"]
+    {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+}
