@@ -5,7 +5,7 @@
 //! Modules stand on four levels and use lower ones, and of their own what `tests/it/layers.rs` allows, which holds the arrows:
 //!
 //! 0. words, without I/O: [`reference`], [`digest`], [`media`], [`manifest`], [`listing`], [`progress`], [`mount`],
-//!    [`gguf`], [`registries_conf`];
+//!    [`gguf`], [`registries_conf`], [`policy`];
 //! 1. one outside thing each: [`config`] (environment, files of settings), [`process`] (other programs),
 //!    [`registry`] (HTTP), [`store`] (our disk), [`packaging`] (how producers lay out files), [`engine`] (Podman and
 //!    Docker), [`rewrite`] (the engines' command lines);
@@ -35,6 +35,7 @@ pub mod model;
 pub mod mount;
 pub mod oci_archive;
 pub mod packaging;
+pub mod policy;
 pub mod process;
 pub mod progress;
 pub mod pull;

@@ -16,8 +16,9 @@ use crate::checkout::fetch_and_check_out;
 use crate::config::{self, Environment};
 use crate::driver;
 use crate::engine::{self, Choice, DockerEndpointFlags, Engine};
+use crate::policy::Policy;
 use crate::progress::Progress;
-use crate::pull::{self, Interrupt, Interrupter, Part, Policy, Session};
+use crate::pull::{self, Interrupt, Interrupter, Part, Session};
 use crate::reference::Reference;
 use crate::registries_conf::RegistriesConf;
 use crate::registry::{Access, Certificates, Client, Credentials, Patience, Settings, Waiting};
@@ -136,6 +137,7 @@ impl Context {
             user_agent,
             certificates,
             registries,
+            policy: self.policy()?,
             access,
             patience,
             waiting,
@@ -149,6 +151,12 @@ impl Context {
             conf.add(&path.display().to_string(), &text)?;
         }
         Ok(conf)
+    }
+
+    /// What containers-policy.json(5) says, where there is one.
+    pub(super) fn policy(&self) -> Result<Option<Policy>> {
+        let read = self.environment.policy()?;
+        Ok(read.map(|(path, text)| Policy::parse(&path.display().to_string(), &text)).transpose()?)
     }
 
     /// `--creds`.
@@ -227,7 +235,7 @@ impl Context {
     }
 
     /// The snapshot of an artifact, pulled by us if need be.
-    pub(super) async fn snapshot(&self, reference: &Reference, policy: Policy, part: Part) -> Result<Snapshot> {
+    pub(super) async fn snapshot(&self, reference: &Reference, policy: pull::Policy, part: Part) -> Result<Snapshot> {
         let session = Session { part, ..self.session()? };
         let artifact = session.find(reference, policy).await?;
         Ok(fetch_and_check_out(&session, reference, artifact).await?)

@@ -41,6 +41,7 @@ pub(super) async fn run(context: &Context, args: &DoctorArgs) -> Result<()> {
     findings.push(doctor::selinux("/sys/fs/selinux/enforce".as_ref(), &root));
     findings.extend(doctor::socket(&context.environment.plugin_socket()));
     findings.push(registries(context));
+    findings.push(policy(context));
     report(context, args, &findings)
 }
 
@@ -77,6 +78,15 @@ fn registries(context: &Context) -> Finding {
     match context.registries_conf() {
         Err(error) => Finding::problem("registries", one_line(&error), hint(&error)),
         Ok(conf) => Finding::ok("registries", conf.to_string()),
+    }
+}
+
+/// policy.json: one that cannot be read stops every pull, too.
+fn policy(context: &Context) -> Finding {
+    match context.policy() {
+        Err(error) => Finding::problem("policy", one_line(&error), hint(&error)),
+        Ok(None) => Finding::ok("policy", "none, so anything may be pulled"),
+        Ok(Some(policy)) => Finding::ok("policy", policy.file().to_owned()),
     }
 }
 

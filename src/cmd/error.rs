@@ -8,8 +8,8 @@ use super::{FAILURE, INTERRUPTED};
 use crate::cause::one_line;
 use crate::ui::{SENTENCE, Ui, shortened};
 use crate::{
-    add, checkout, config, deliver, digest, driver, engine, model, mount, oci_archive, packaging, process, pull, push,
-    reference, registries_conf, registry, rewrite, store, template,
+    add, checkout, config, deliver, digest, driver, engine, model, mount, oci_archive, packaging, policy, process,
+    pull, push, reference, registries_conf, registry, rewrite, store, template,
 };
 
 /// The result of a command.
@@ -78,6 +78,9 @@ pub enum Error {
     /// `--deliver`.
     #[error(transparent)]
     Decision(#[from] engine::decision::Error),
+    /// policy.json.
+    #[error(transparent)]
+    Policy(#[from] policy::Error),
     /// registries.conf.
     #[error(transparent)]
     RegistriesConf(#[from] registries_conf::Error),

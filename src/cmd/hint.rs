@@ -189,7 +189,10 @@ fn registry_hint(error: &registry::Error) -> Option<String> {
                 "log in with `podman login {registry}` or `docker login {registry}`, or pass --creds"
             ));
         }
-        registry::Error::Refused(_) => "change it there, or name another registry",
+        registry::Error::Policy(crate::policy::Refusal::Signature { .. }) => {
+            "pull it with podman or skopeo, which can, or change the policy"
+        }
+        registry::Error::Policy(_) | registry::Error::Refused(_) => "change it there, or name another registry",
         registry::Error::Certificate { .. } => "make it readable, or name another directory with --cert-dir",
         registry::Error::Unauthorized { had_credentials: true, .. } => {
             "check the user, the password and the right to pull"

@@ -15,6 +15,12 @@ impl Environment {
         self.registries_conf_below(Path::new("/etc/containers"))
     }
 
+    /// The policy for pulls with its file: the user's, else the system's, if there is one.
+    pub fn policy(&self) -> Result<Option<(PathBuf, String)>, Error> {
+        let paths = [self.config_home().join("containers/policy.json"), PathBuf::from("/etc/containers/policy.json")];
+        paths.into_iter().find_map(read).transpose()
+    }
+
     fn registries_conf_below(&self, system: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
         let own = self.config_home().join("containers");
         let main = match self.path(CONTAINERS_REGISTRIES_CONF) {
@@ -26,12 +32,15 @@ impl Environment {
         for directory in [system, &own] {
             paths.extend(drop_ins(&directory.join("registries.conf.d")));
         }
-        let read = |path: PathBuf| match fs::read_to_string(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(source) => Some(Err(Error::Read { path, source })),
-            Ok(text) => Some(Ok((path, text))),
-        };
         paths.into_iter().filter_map(read).collect()
+    }
+}
+
+fn read(path: PathBuf) -> Option<Result<(PathBuf, String), Error>> {
+    match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(source) => Some(Err(Error::Read { path, source })),
+        Ok(text) => Some(Ok((path, text))),
     }
 }
 

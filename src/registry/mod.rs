@@ -56,6 +56,7 @@ use crate::cause::one_line;
 use crate::digest::{Algorithm, Digest};
 use crate::manifest::{self, Descriptor};
 use crate::media;
+use crate::policy::Policy;
 use crate::reference::Reference;
 use crate::registries_conf::RegistriesConf;
 
@@ -78,6 +79,8 @@ pub struct Settings {
     pub certificates: Certificates,
     /// Where registries really are, and their mirrors.
     pub registries: RegistriesConf,
+    /// What may be pulled.
+    pub policy: Option<Policy>,
     /// What tokens are asked for.
     pub access: Access,
     /// How long a registry is borne with that does not give its manifests.
@@ -131,6 +134,7 @@ struct Shared {
     registries: Registries,
     tokens: Tokens,
     tls_verify: Option<bool>,
+    policy: Option<Policy>,
     access: Access,
     patience: Patience,
     waiting: Waiting,
@@ -165,6 +169,7 @@ impl Client {
             endpoints: Endpoints::new(settings.registries),
             registries: Registries::default(),
             tokens: Tokens::new(settings.credentials, settings.access.clone()),
+            policy: settings.policy,
             access: settings.access,
             tls_verify: settings.tls_verify,
             patience: settings.patience,
@@ -174,6 +179,7 @@ impl Client {
 
     /// Fetches the manifest of the reference's digest or else of its tag.
     pub async fn manifest(&self, reference: &Reference) -> Result<RawManifest> {
+        self.0.policy.as_ref().map_or(Ok(()), |policy| policy.check(reference))?;
         self.repeat(reference, || self.fetch_manifest(reference)).await
     }
 

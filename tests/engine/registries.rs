@@ -125,3 +125,34 @@ fn certificates_are_taken_from_where_podman_takes_them() {
         assert!(said.contains(expected), "{expected}: {said}");
     }
 }
+
+#[test]
+#[ignore = "needs root and contrib/testbed"]
+fn policy_lets_pass_what_skopeo_lets_pass_by_the_same_file() {
+    let shop = Workshop::new("registries");
+    shop.run("oras push --plain-http $REF tiny.gguf && mkdir -p home/.config/containers");
+    let repository = shop.run("echo $REPO").trim().to_owned();
+    let (host, _) = repository.split_once('/').unwrap();
+    let parent = repository.rsplit_once('/').unwrap().0;
+    let (accept, reject) = (r#"[{"type": "insecureAcceptAnything"}]"#, r#"[{"type": "reject"}]"#);
+    let cases = [
+        (accept, String::new(), true),
+        (reject, String::new(), false),
+        (reject, format!(r#""{host}": {accept}"#), true),
+        (accept, format!(r#""{parent}": {reject}"#), false),
+        (reject, format!(r#""{repository}:1": {accept}, "{host}": {reject}"#), true),
+        (accept, format!(r#""{repository}": {reject}, "{host}": {accept}"#), false),
+        (accept, format!(r#""": {reject}"#), false),
+        (accept, format!(r#""{}": {reject}"#, &host[..4]), true),
+    ];
+    for (default, scopes, is_let) in cases {
+        let policy = format!(r#"{{"default": {default}, "transports": {{"docker": {{{scopes}}}}}}}"#);
+        shop.write("home/.config/containers/policy.json", policy.as_bytes());
+        let skopeo = shop.try_run(
+            "rm -rf copy
+            skopeo --policy home/.config/containers/policy.json copy --quiet --src-tls-verify=false docker://$REF dir:copy",
+        );
+        let ours = shop.artishim(&["pull", "--quiet", "--pull", "always", &shop.reference()]);
+        assert_eq!((skopeo.status == 0, ours.status == 0), (is_let, is_let), "{policy}: {skopeo:?} {ours:?}");
+    }
+}

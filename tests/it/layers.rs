@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of `src/` with its level; a module may use its own and lower levels, and what [`SIDEWAYS`] adds.
-const LEVELS: [(&str, u8); 29] = [
+const LEVELS: [(&str, u8); 30] = [
     ("digest", 0),
     ("gguf", 0),
     ("listing", 0),
@@ -12,6 +12,7 @@ const LEVELS: [(&str, u8); 29] = [
     ("media", 0),
     ("mount", 0),
     ("progress", 0),
+    ("policy", 0),
     ("ranges", 0),
     ("reference", 0),
     ("registries_conf", 0),

@@ -20,6 +20,7 @@ mod man;
 mod mirrors;
 mod packagings;
 mod parts;
+mod policy;
 mod prefix;
 mod pull;
 mod push;
