@@ -27,6 +27,14 @@ fn podmans_words_are_done_with_docker(engine: &Engine) {
     let (name, digest) = listed.trim_end().split_once(' ').unwrap();
     assert_eq!(name, reference);
     podman(&["artifact", "inspect", digest]).success();
+    let file = engine.store.path().join("made.gguf");
+    std::fs::write(&file, MODEL).unwrap();
+    let (made, file) = (format!("{}/{}:1", registry(), artifacts::repository("shim")), file.display().to_string());
+    let filepath = "--annotation=org.cncf.model.filepath=made.gguf";
+    let added = podman(&["artifact", "add", filepath, "--replace", "--type", "application/x", &made, &file]).success();
+    podman(&["artifact", "push", "--tls-verify=false", &made]).success();
+    assert_eq!(podman(&["artifact", "rm", "--ignore", &made]).success(), added);
+    podman(&["artifact", "pull", "--quiet", "--tls-verify=false", &made]).success();
     let name = format!("shim-{}-{}", engine.name, std::process::id());
     let value = mount(&reference, "/mnt/models");
     let line = ["run", "--rm", "--label", "ai.ramalama", "--security-opt=label=disable", "--cap-drop=all", "--pull"];

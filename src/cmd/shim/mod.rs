@@ -74,7 +74,11 @@ fn version(ui: &Ui, format: Option<&str>) -> Result<()> {
 fn artifact(ui: &Ui, rest: &[String]) -> Result<()> {
     let line = std::iter::once("podman artifact").chain(rest.iter().map(String::as_str));
     let mut definition = Cli::command().name("podman artifact").bin_name("podman artifact");
-    for other in ["run", "create", "mount", "path", "cp", "volume", "engines", "serve"] {
+    let ours = [
+        "run", "create", "mount", "path", "cp", "volume", "engines", "serve", "tag", "untag", "prune", "save", "load",
+        "doctor",
+    ];
+    for other in ours {
         definition = definition.mut_subcommand(other, |command| command.hide(true));
     }
     let parsed = definition.try_get_matches_from(line).and_then(|matches| Cli::from_arg_matches(&matches));
@@ -87,10 +91,11 @@ fn artifact(ui: &Ui, rest: &[String]) -> Result<()> {
     };
     match &mut cli.command {
         Command::Inspect(args) => args.filepaths = true,
+        Command::Add(_) | Command::Push(_) => {}
         Command::Pull(_) | Command::Ls(_) | Command::Rm(_) | Command::Extract(_) => {}
         _ => {
             return Err(Error::usage(String::from(
-                "podman artifact on Docker knows pull, ls, inspect, rm and extract; for others type artishim",
+                "podman artifact on Docker knows add, push, pull, ls, inspect, rm and extract; for others type artishim",
             )));
         }
     }
