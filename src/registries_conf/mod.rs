@@ -61,6 +61,12 @@ impl RegistriesConf {
         Ok(())
     }
 
+    /// The hosts that are mirrors of others.
+    pub fn mirrors(&self) -> impl Iterator<Item = &str> {
+        let mirrors = self.registries.iter().flat_map(|registry| &registry.mirrors);
+        mirrors.filter_map(|mirror| mirror.location.split('/').next())
+    }
+
     /// Whether a place, as it is called there, may do without TLS, or with any certificate.
     pub fn is_insecure(&self, place: &Reference) -> bool {
         let name = place.name();

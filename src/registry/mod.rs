@@ -166,11 +166,15 @@ impl Client {
         settings.credentials.check()?;
         Ok(Self(Arc::new(Shared {
             http: Http::new(settings.user_agent, settings.certificates),
-            endpoints: Endpoints::new(settings.registries),
             registries: Registries::default(),
-            tokens: Tokens::new(settings.credentials, settings.access.clone()),
+            tokens: Tokens::new(
+                settings.credentials,
+                settings.access.clone(),
+                settings.registries.mirrors().map(str::to_owned).collect(),
+            ),
             policy: settings.policy,
             access: settings.access,
+            endpoints: Endpoints::new(settings.registries),
             tls_verify: settings.tls_verify,
             patience: settings.patience,
             waiting: settings.waiting,
@@ -179,12 +183,25 @@ impl Client {
 
     /// Fetches the manifest of the reference's digest or else of its tag.
     pub async fn manifest(&self, reference: &Reference) -> Result<RawManifest> {
-        self.0.policy.as_ref().map_or(Ok(()), |policy| policy.check(reference))?;
-        self.repeat(reference, || self.fetch_manifest(reference)).await
+        self.check_policy(reference)?;
+        loop {
+            let place = self.place(reference);
+            match self.repeat(reference, || self.fetch_manifest(reference)).await {
+                Err(error @ Error::Manifest { .. }) if self.leave_place(reference, place) => {
+                    tracing::warn!(%error, "a mirror gave another manifest");
+                }
+                fetched => return fetched,
+            }
+        }
+    }
+
+    fn check_policy(&self, reference: &Reference) -> Result<()> {
+        Ok(self.0.policy.as_ref().map_or(Ok(()), |policy| policy.check(reference))?)
     }
 
     /// Asks which digest the reference stands for now; one that has a digest stands for it without being asked.
     pub async fn digest(&self, reference: &Reference) -> Result<Digest> {
+        self.check_policy(reference)?;
         if let Some(digest) = reference.digest() {
             return Ok(digest.clone());
         }

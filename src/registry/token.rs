@@ -71,6 +71,8 @@ impl Grant {
 pub(super) struct Tokens {
     credentials: Credentials,
     access: Access,
+    /// The registries that get no explicit credentials: the user typed them for another one.
+    mirrors: Vec<String>,
     /// The first registry that asked for the explicit credentials, and the only one that gets them: users type one
     /// password, and a command may name several registries.
     explicit_for: OnceLock<String>,
@@ -80,8 +82,8 @@ pub(super) struct Tokens {
 type Slot = Arc<tokio::sync::Mutex<Grant>>;
 
 impl Tokens {
-    pub fn new(credentials: Credentials, access: Access) -> Self {
-        Self { credentials, access, explicit_for: OnceLock::new(), slots: Mutex::default() }
+    pub fn new(credentials: Credentials, access: Access, mirrors: Vec<String>) -> Self {
+        Self { credentials, access, mirrors, explicit_for: OnceLock::new(), slots: Mutex::default() }
     }
 
     /// The grant for the repository, if it has one; waits while another request renews it.
@@ -123,6 +125,9 @@ impl Tokens {
     fn credentials_for(&self, registry: &str) -> Credentials {
         let mut credentials = self.credentials.clone();
         let host = hosts::host(registry);
+        if self.mirrors.iter().any(|mirror| mirror == registry) {
+            credentials.explicit = None;
+        }
         if credentials.explicit.is_some() && self.explicit_for.get_or_init(|| host.to_owned()) != host {
             tracing::debug!(registry, "the credentials given are another registry's");
             credentials.explicit = None;

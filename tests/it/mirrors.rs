@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::common::registry::{Fault, Registry, What};
+use crate::common::registry::{Auth, Fault, Registry, What};
 use crate::common::{Home, Outcome, bytes, modelpack, outcome};
 
 /// A registry with a model, a mirror of it, and a home whose registries.conf tells of both.
@@ -90,13 +90,13 @@ fn wrong_bytes_of_a_mirror_are_fetched_elsewhere() {
 #[test]
 fn other_manifest_under_a_pinned_name_is_fetched_elsewhere() {
     let mirrored = Mirrored::new(100);
-    let digest = mirrored.artishim(&["pull", "--quiet", &mirrored.reference]);
-    digest.success();
+    mirrored.artishim(&["pull", "--quiet", &mirrored.reference]).success();
     let digest = mirrored.artishim(&["inspect", "--format", "{{.Digest}}", &mirrored.reference]).success();
     let pinned = format!("{}@{}", mirrored.reference.rsplit_once(':').unwrap().0, digest.trim());
     mirrored.artishim(&["rm", "--all"]).success();
-    mirrored.mirror.fault(Fault::always("/manifests/", What::status(404)));
+    mirrored.mirror.push_manifest("m", digest.trim(), r#"{"schemaVersion": 2, "layers": []}"#);
     mirrored.artishim(&["pull", "--quiet", &pinned]).success();
+    assert_eq!(mirrored.artishim(&["inspect", "--format", "{{.Digest}}", &pinned]).success(), digest);
 }
 
 #[test]
@@ -130,4 +130,15 @@ fn blocked_registries_and_wrong_files_stop_a_pull_in_one_line() {
     assert!(said.contains("registries.conf"), "{said}");
     let doctor = mirrored.artishim(&["doctor"]);
     assert!(doctor.status == 125 && doctor.stdout.contains("problem  registries"), "{doctor:?}");
+}
+
+#[test]
+fn password_that_was_typed_for_a_registry_is_not_its_mirrors() {
+    let mirrored = Mirrored::new(100);
+    for registry in [&mirrored.registry, &mirrored.mirror] {
+        registry.require(Auth::Basic { user: "me", password: "secret" });
+    }
+    mirrored.artishim(&["--creds", "me:secret", "pull", "--quiet", &mirrored.reference]).success();
+    let asked = mirrored.mirror.requests();
+    assert!(!asked.is_empty() && asked.iter().all(|request| request.authorization.is_none()), "{asked:?}");
 }
