@@ -122,7 +122,8 @@ fn scopes_of(reference: &Reference) -> Vec<String> {
             None => break,
         }
     }
-    let mut host = reference.registry();
+    // A wildcard is for a host, whatever the port.
+    let mut host = reference.registry().split(':').next().unwrap_or_default();
     while let Some((_, parent)) = host.split_once('.') {
         scopes.push(format!("*.{parent}"));
         host = parent;
@@ -163,6 +164,7 @@ mod tests {
             ("signed.io/m:1", Some("needs a signature by p.json (signed.io: sigstoreSigned)")),
             ("old.io/m:1", Some("(old.io: signedBy), which artishim cannot check")),
             ("a.b.wild.io/m:1", None),
+            ("a.wild.io:5000/m:1", None),
             ("wild.io/m:1", Some("(default)")),
             ("empty.io/m:1", Some("rejected by p.json (empty.io)")),
         ];

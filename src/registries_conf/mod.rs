@@ -61,35 +61,41 @@ impl RegistriesConf {
         Ok(())
     }
 
-    /// The hosts that are mirrors of others.
-    pub fn mirrors(&self) -> impl Iterator<Item = &str> {
-        let mirrors = self.registries.iter().flat_map(|registry| &registry.mirrors);
-        mirrors.filter_map(|mirror| mirror.location.split('/').next())
-    }
-
-    /// Whether a place, as it is called there, may do without TLS, or with any certificate.
+    /// Whether a place, as it is called there, may do without TLS, or with any certificate: all that is said of it must say
+    /// so.
     pub fn is_insecure(&self, place: &Reference) -> bool {
         let name = place.name();
-        let locations = self.registries.iter().flat_map(|registry| {
-            let own = if registry.location.is_empty() { &registry.prefix } else { &registry.location };
-            let mirrors = registry.mirrors.iter().map(|mirror| (&mirror.location, mirror.insecure));
-            mirrors.chain(std::iter::once((own, registry.insecure)))
+        let said = self.registries.iter().flat_map(|registry| {
+            let own = [&registry.prefix, &registry.location].map(|place| (place, registry.insecure));
+            registry.mirrors.iter().map(|mirror| (&mirror.location, mirror.insecure)).chain(own)
         });
-        let found = locations.filter(|(location, _)| matched(location, &name).is_some());
-        found.max_by_key(|(location, _)| location.len()).is_some_and(|(_, insecure)| insecure)
+        let mut said = said.filter(|(place, _)| !place.is_empty() && matched(place, &name).is_some()).peekable();
+        said.peek().is_some() && said.all(|(_, insecure)| insecure)
+    }
+
+    /// What is said of a name, and how much of it that takes.
+    fn find(&self, name: &str) -> Option<(&Registry, usize)> {
+        let found = self.registries.iter().filter_map(|registry| Some((registry, matched(&registry.prefix, name)?)));
+        found.max_by_key(|(registry, _)| registry.prefix.len())
+    }
+
+    fn check(&self, place: &Reference) -> Result<(), Refusal> {
+        match self.find(&place.name()) {
+            Some((Registry { blocked: true, prefix, file, .. }, _)) => {
+                Err(Refusal::Blocked { registry: prefix.clone(), file: file.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The places to ask for `reference` and all that belongs to it, mirrors first. Which mirrors those are is a question of
     /// whether it was asked for by its digest alone, as for containers/image.
     pub fn endpoints(&self, reference: &Reference) -> Result<Vec<Endpoint>, Refusal> {
         let (name, by_digest) = (reference.name(), reference.digest().is_some() && reference.tag().is_none());
-        let found = self.registries.iter().filter_map(|registry| Some((registry, matched(&registry.prefix, &name)?)));
-        let Some((registry, length)) = found.max_by_key(|(registry, _)| registry.prefix.len()) else {
+        self.check(reference)?;
+        let Some((registry, length)) = self.find(&name) else {
             return Ok(vec![Endpoint { reference: reference.clone(), insecure: false }]);
         };
-        if registry.blocked {
-            return Err(Refusal::Blocked { registry: registry.prefix.clone(), file: registry.file.clone() });
-        }
         let rest = &name[length..];
         let mirrors = registry.mirrors.iter().filter(|mirror| mirror.serves(registry, by_digest));
         let mirrors = mirrors.map(|mirror| (mirror.location.as_str(), mirror.insecure));
@@ -102,7 +108,12 @@ impl RegistriesConf {
             })?;
             Ok(Endpoint { reference, insecure })
         };
-        mirrors.chain(own).map(endpoint).collect()
+        // What a name leads to may be blocked itself: a mirror is passed over then.
+        let own = own.map(endpoint).map(|own| own.and_then(|own| self.check(&own.reference).map(|()| own)));
+        let is_open = |mirror: &Result<Endpoint, Refusal>| {
+            mirror.as_ref().map_or(true, |mirror| self.check(&mirror.reference).is_ok())
+        };
+        mirrors.map(endpoint).filter(is_open).chain(own).collect()
     }
 }
 
@@ -126,15 +137,15 @@ impl Mirror {
     }
 }
 
-/// How much of a name the prefix takes, if it matches; `*.example.com` takes the host.
+/// How much of a name the prefix takes, if it matches: up to a slash or a port. `*.example.com` takes the host.
 fn matched(prefix: &str, name: &str) -> Option<usize> {
     if let Some(domain) = prefix.strip_prefix('*') {
-        let end = name.find('/').unwrap_or(name.len());
+        let end = name.find([':', '/']).unwrap_or(name.len());
         let host = &name[..end];
         return (host.ends_with(domain) && host.len() > domain.len()).then_some(end);
     }
     let rest = name.strip_prefix(prefix)?;
-    (rest.is_empty() || rest.starts_with('/')).then_some(prefix.len())
+    (rest.is_empty() || rest.starts_with(['/', ':'])).then_some(prefix.len())
 }
 
 /// The reference with `location` in place of what was matched; an empty one changes nothing.
@@ -142,13 +153,9 @@ fn relocated(reference: &Reference, location: &str, rest: &str) -> Result<Refere
     if location.is_empty() {
         return Ok(reference.clone());
     }
-    let (registry, path) = location.split_once('/').unwrap_or((location, ""));
-    let repository = match (path, rest.trim_start_matches('/')) {
-        ("", rest) => rest.to_owned(),
-        (path, "") => path.to_owned(),
-        (path, rest) => format!("{path}/{rest}"),
-    };
-    reference.at(registry, &repository)
+    let place = format!("{location}{rest}");
+    let (registry, repository) = place.split_once('/').unwrap_or((&place, ""));
+    reference.at(registry, repository)
 }
 
 #[cfg(test)]
@@ -254,6 +261,52 @@ mod tests {
         assert_eq!(refused.to_string(), "registry a.io is blocked in a.conf");
         conf.add("b.conf", "[[registry]]\nlocation = \"a.io\"\n").unwrap();
         assert_eq!(asked(&conf, "a.io/x:1"), ["a.io/x:1"]);
+    }
+
+    #[test]
+    fn blocked_places_are_reached_neither_by_their_ports_nor_through_others() {
+        let conf = conf(
+            r#"
+            [[registry]]
+            location = "blocked.io"
+            blocked = true
+            [[registry]]
+            prefix = "*.wild.io"
+            blocked = true
+            [[registry]]
+            location = "a.io"
+            [[registry.mirror]]
+            location = "m.wild.io"
+            [[registry]]
+            prefix = "b.io"
+            location = "blocked.io/b"
+            "#,
+        );
+        for name in ["blocked.io/x:1", "blocked.io:5000/x:1", "a.wild.io:5000/x:1", "b.io/x:1"] {
+            assert!(conf.endpoints(&name.parse().unwrap()).is_err(), "{name}");
+        }
+        assert_eq!(asked(&conf, "a.io/x:1"), ["a.io/x:1"]);
+        assert_eq!(asked(&conf, "a.io:5000/x:1"), ["a.io:5000/x:1"]);
+    }
+
+    #[test]
+    fn place_is_insecure_only_where_all_say_so() {
+        let conf = conf(
+            r#"
+            [[registry]]
+            location = "a.io"
+            [[registry.mirror]]
+            location = "m.io"
+            insecure = true
+            [[registry]]
+            location = "b.io"
+            insecure = true
+            [[registry.mirror]]
+            location = "m.io"
+            "#,
+        );
+        let insecure = |name: &str| conf.is_insecure(&name.parse().unwrap());
+        assert_eq!(["a.io/x", "b.io/x", "m.io/x", "c.io/x"].map(insecure), [false, true, false, false]);
     }
 
     #[test]

@@ -27,10 +27,10 @@ impl Endpoints {
         Ok(endpoints)
     }
 
-    /// The place of the repository itself, to which alone anything is sent.
+    /// The repository itself, to which alone anything is sent, as by containers/image; an error where it is blocked.
     pub fn own(&self, reference: &Reference) -> Result<Endpoint> {
-        let endpoints = self.conf.endpoints(reference)?;
-        Ok(endpoints.into_iter().last().unwrap_or_else(|| Endpoint { reference: reference.clone(), insecure: false }))
+        self.conf.endpoints(reference)?;
+        Ok(Endpoint { reference: reference.clone(), insecure: false })
     }
 
     /// Asks the place no more that was the first when `left` had been left, if there is another one; tells whether there is.

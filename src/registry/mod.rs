@@ -167,11 +167,7 @@ impl Client {
         Ok(Self(Arc::new(Shared {
             http: Http::new(settings.user_agent, settings.certificates),
             registries: Registries::default(),
-            tokens: Tokens::new(
-                settings.credentials,
-                settings.access.clone(),
-                settings.registries.mirrors().map(str::to_owned).collect(),
-            ),
+            tokens: Tokens::new(settings.credentials, settings.access.clone()),
             policy: settings.policy,
             access: settings.access,
             endpoints: Endpoints::new(settings.registries),
@@ -221,7 +217,7 @@ impl Client {
 
     /// Asks a place the registry led to before.
     async fn follow(&self, location: &Location, reference: &Reference, request: &Request) -> Result<Response> {
-        self.0.http.follow(location, request, self.trust(reference)).await
+        self.0.http.follow(location, request, self.trust(&self.current(reference))).await
     }
 
     async fn fetch_manifest(&self, reference: &Reference) -> Result<RawManifest> {
@@ -259,7 +255,7 @@ impl Client {
         };
         let last = endpoints.pop();
         for (at, endpoint) in (self.0.endpoints.left(reference)..).zip(endpoints) {
-            match self.send_authorized(&endpoint.reference, Target::Path(path), request).await {
+            match self.send_authorized_at(&endpoint.reference, reference, Target::Path(path), request).await {
                 Ok(response) if response.status() < 400 || response.status() == 416 => return Ok(response),
                 Ok(response) => {
                     tracing::debug!(mirror = %endpoint.reference, status = response.status(), "another one is asked");
@@ -271,7 +267,7 @@ impl Client {
             }
         }
         let own = last.map_or_else(|| reference.clone(), |endpoint| endpoint.reference);
-        self.send_authorized(&own, Target::Path(path), request).await
+        self.send_authorized_at(&own, reference, Target::Path(path), request).await
     }
 
     /// Which of a repository's places serves it now: a number that grows.
@@ -289,6 +285,18 @@ impl Client {
     /// Between many connections even a new token may have expired before this request came to use it, so a refusal is
     /// believed after [`MAX_RENEWALS`], or when there is nothing else to show.
     async fn send_authorized(&self, reference: &Reference, target: Target<'_>, request: &Request) -> Result<Response> {
+        self.send_authorized_at(reference, reference, target, request).await
+    }
+
+    /// The same at a place that serves what the user named.
+    async fn send_authorized_at(
+        &self,
+        reference: &Reference,
+        named: &Reference,
+        target: Target<'_>,
+        request: &Request,
+    ) -> Result<Response> {
+        let is_named = reference.registry() == named.registry();
         let tokens = &self.0.tokens;
         let mut grant = tokens.current(reference).await;
         let mut renewals = 0;
@@ -307,7 +315,7 @@ impl Client {
             if renewals == MAX_RENEWALS || (renewals > 0 && grant.is_password()) {
                 return Err(grant.unauthorized(reference, refusal.error));
             }
-            grant = tokens.renew(&self.0.http, self.trust(reference), reference, &grant, refusal).await?;
+            grant = tokens.renew(&self.0.http, self.trust(reference), (reference, is_named), &grant, refusal).await?;
             renewals += 1;
         }
     }
@@ -357,9 +365,13 @@ impl Client {
 
     /// What the answers have told of the place that serves the reference.
     pub fn known(&self, reference: &Reference) -> Known {
-        let places = self.0.endpoints.find(reference);
-        let place = places.ok().and_then(|places| places.into_iter().next());
-        self.known_place(place.as_ref().map_or(reference, |place| &place.reference))
+        self.known_place(&self.current(reference))
+    }
+
+    /// The place that serves the reference now.
+    fn current(&self, reference: &Reference) -> Reference {
+        let places = self.0.endpoints.find(reference).ok();
+        places.and_then(|places| places.into_iter().next()).map_or_else(|| reference.clone(), |place| place.reference)
     }
 
     fn known_place(&self, place: &Reference) -> Known {

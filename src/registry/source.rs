@@ -133,6 +133,8 @@ impl Source {
         let place = {
             let mut known = self.known();
             known.location = None;
+            // The next place has another validator for the same bytes.
+            known.tag = None;
             known.place
         };
         self.client.leave_place(&self.reference, place);

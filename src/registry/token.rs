@@ -71,8 +71,6 @@ impl Grant {
 pub(super) struct Tokens {
     credentials: Credentials,
     access: Access,
-    /// The registries that get no explicit credentials: the user typed them for another one.
-    mirrors: Vec<String>,
     /// The first registry that asked for the explicit credentials, and the only one that gets them: users type one
     /// password, and a command may name several registries.
     explicit_for: OnceLock<String>,
@@ -82,8 +80,8 @@ pub(super) struct Tokens {
 type Slot = Arc<tokio::sync::Mutex<Grant>>;
 
 impl Tokens {
-    pub fn new(credentials: Credentials, access: Access, mirrors: Vec<String>) -> Self {
-        Self { credentials, access, mirrors, explicit_for: OnceLock::new(), slots: Mutex::default() }
+    pub fn new(credentials: Credentials, access: Access) -> Self {
+        Self { credentials, access, explicit_for: OnceLock::new(), slots: Mutex::default() }
     }
 
     /// The grant for the repository, if it has one; waits while another request renews it.
@@ -91,12 +89,12 @@ impl Tokens {
         self.slot(reference).lock().await.clone()
     }
 
-    /// A grant other than the `refused` one. `refusal` is what the registry answered, for the error.
+    /// A grant other than the `refused` one. Explicit credentials are for a place that the user named. `refusal` is what the registry answered, for the error.
     pub async fn renew(
         &self,
         http: &Http,
         trust: Trust,
-        reference: &Reference,
+        (reference, is_named): (&Reference, bool),
         refused: &Grant,
         refusal: Refusal,
     ) -> Result<Grant> {
@@ -105,7 +103,7 @@ impl Tokens {
         if grant.authorization != refused.authorization {
             return Ok(grant.clone());
         }
-        let (credential, helper) = match self.find_credential(reference).await {
+        let (credential, helper) = match self.find_credential(reference, is_named).await {
             Ok(credential) => (credential, None),
             Err(credentials::Error::Helper(failure)) => (None, Some(failure)),
             Err(error) => return Err(error.into()),
@@ -122,10 +120,10 @@ impl Tokens {
         Arc::clone(slots.entry(reference.name()).or_default())
     }
 
-    fn credentials_for(&self, registry: &str) -> Credentials {
+    fn credentials_for(&self, registry: &str, is_named: bool) -> Credentials {
         let mut credentials = self.credentials.clone();
         let host = hosts::host(registry);
-        if self.mirrors.iter().any(|mirror| mirror == registry) {
+        if !is_named {
             credentials.explicit = None;
         }
         if credentials.explicit.is_some() && self.explicit_for.get_or_init(|| host.to_owned()) != host {
@@ -135,8 +133,12 @@ impl Tokens {
         credentials
     }
 
-    async fn find_credential(&self, reference: &Reference) -> Result<Option<Credential>, credentials::Error> {
-        let credentials = self.credentials_for(reference.registry());
+    async fn find_credential(
+        &self,
+        reference: &Reference,
+        is_named: bool,
+    ) -> Result<Option<Credential>, credentials::Error> {
+        let credentials = self.credentials_for(reference.registry(), is_named);
         let (registry, repository) = (reference.registry().to_owned(), reference.repository().to_owned());
         let search = tokio::task::spawn_blocking(move || credentials.find(&registry, &repository));
         search.await.unwrap_or(Ok(None))
