@@ -76,6 +76,9 @@ pub const COG_DESTINATION: &str = "vnd.cog.weight.dest";
 /// Ours, on an entry of the store's index: which part of the manifest the name stands for.
 pub const SELECTION: &str = "io.artishim.selection";
 
+/// Ours, on an entry of the store's index: the digest of the index that the manifest was chosen from, where the name has it.
+pub const CHOSEN_FROM: &str = "io.artishim.index";
+
 /// Every media type of CNCF model-spec since v0.0.7.
 pub const MODELPACK_PREFIX: &str = "application/vnd.cncf.model.";
 /// The same types to v0.0.6.

@@ -37,6 +37,7 @@ pub(super) fn tag(context: &Context, args: &TagArgs) -> Result<()> {
     let entry = store.find(&args.artifact)?;
     let mut descriptor: Descriptor = entry.descriptor.clone();
     descriptor.annotations.remove(media::REF_NAME);
+    descriptor.annotations.remove(media::CHOSEN_FROM);
     names.iter().try_for_each(|name| store.tag(&guard, name, descriptor.clone()))?;
     // A name that it had none of is no name any more.
     if entry.name.is_none() {

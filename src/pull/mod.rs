@@ -45,6 +45,7 @@ pub(crate) use self::stream::verified;
 use crate::cause::one_line;
 use crate::digest::Mismatch;
 use crate::manifest::{self, Descriptor, Manifest, Platform};
+use crate::media;
 use crate::packaging::{self, Plan};
 use crate::progress::Progress;
 use crate::reference::Reference;
@@ -162,7 +163,10 @@ impl Session {
             None => Bytes::new(),
         };
         let plan = packaging::plan(&manifest, &config)?;
-        let artifact = Artifact { descriptor, bytes, manifest, config, plan, is_stored: false, is_child };
+        let mut artifact = Artifact { descriptor, bytes, manifest, config, plan, is_stored: false, is_child };
+        if let Some(index) = reference.digest().filter(|_| is_child) {
+            artifact.descriptor.annotations.insert(media::CHOSEN_FROM.to_owned(), index.to_string());
+        }
         self.narrow(reference, artifact).await
     }
 

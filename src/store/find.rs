@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use super::error::{Error, Result};
 use super::index::Entry;
 use crate::digest::Digest;
+use crate::manifest::Descriptor;
+use crate::media;
 use crate::reference::Reference;
 
 /// The shortest piece of a digest that is taken for one, as in podman and docker.
@@ -29,7 +31,12 @@ pub(super) fn find(entries: &[Entry], text: &str) -> Result<Entry> {
 /// Whether a name that has a digest stands for that: other programs may have written it.
 fn is_honest(entry: &Entry, name: &str) -> bool {
     let pinned = name.parse::<Reference>().ok().and_then(|reference| reference.digest().cloned());
-    pinned.is_none_or(|digest| digest == entry.descriptor.digest)
+    pinned.is_none_or(|digest| stands_for(&entry.descriptor, &digest))
+}
+
+/// Whether a digest is the manifest's own, or of the index that it was chosen from.
+pub(super) fn stands_for(manifest: &Descriptor, digest: &Digest) -> bool {
+    manifest.digest == *digest || manifest.annotation(media::CHOSEN_FROM) == Some(digest.to_string().as_str())
 }
 
 /// The entry of the reference's repository at `digest`, whatever its tag; the same tag is preferred.
@@ -66,8 +73,6 @@ fn by_digest(entries: &[Entry], text: &str) -> Result<Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::Descriptor;
-    use crate::media;
 
     fn entry(name: &str, digest: &Digest) -> Entry {
         let name = Some(name.to_owned()).filter(|name| !name.is_empty());

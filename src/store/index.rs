@@ -80,7 +80,7 @@ impl Store {
         if !self.has_blob(&manifest)? {
             return Err(Error::NoBlob { digest: manifest.digest });
         }
-        if name.digest().is_some_and(|digest| *digest != manifest.digest) {
+        if name.digest().is_some_and(|digest| !find::stands_for(&manifest, digest)) {
             return Err(Error::Pinned { name: name.to_string(), digest: manifest.digest });
         }
         // A name that survives a crash must not stand for blobs whose names do not.

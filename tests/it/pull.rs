@@ -179,3 +179,24 @@ fn pull_never_asks_no_registry() {
     assert!(error.contains(&reference) && error.contains("artishim pull"), "{error}");
     assert!(registry.requests().is_empty());
 }
+
+#[test]
+fn index_is_pulled_by_its_own_digest_and_found_by_it() {
+    let (home, registry) = (Home::new(), Registry::start());
+    let model = modelpack(&registry, "m", &[("m.gguf", b"GGUF")]);
+    home.artishim(&["pull", "--quiet", &model]).success();
+    let child = home.artishim(&["inspect", "--format", "{{.Digest}}", &model]).success();
+    let size = fs::metadata(home.store().join("blobs/sha256").join(&child.trim()[7..])).unwrap().len();
+    let manifest = serde_json::json!({
+        "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": child.trim(), "size": size,
+    });
+    let media_type = "application/vnd.oci.image.index.v1+json";
+    let index = serde_json::json!({"schemaVersion": 2, "mediaType": media_type, "manifests": [manifest]});
+    let digest = registry.push_manifest("m", "all", index.to_string());
+    let pinned = format!("{}/m@{digest}", registry.host());
+    home.artishim(&["pull", "--quiet", &pinned]).success();
+    assert_eq!(home.artishim(&["inspect", "--format", "{{.Digest}}", &pinned]).success(), child);
+    registry.clear_requests();
+    home.artishim(&["path", "--pull", "never", &pinned]).success();
+    assert!(registry.requests().is_empty());
+}
