@@ -100,11 +100,6 @@ impl Reference {
         Ok(Self { registry: registry.to_owned(), repository: repository.to_owned(), ..self.clone() })
     }
 
-    /// The same at `digest`; the tag stays, to tell how it was asked for.
-    pub fn pinned(&self, digest: &Digest) -> Self {
-        Self { digest: Some(digest.clone()), ..self.clone() }
-    }
-
     /// The same repository at `digest`, whatever the tag was.
     pub fn at_digest(&self, digest: &Digest) -> Self {
         Self { tag: None, digest: Some(digest.clone()), ..self.clone() }

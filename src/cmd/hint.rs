@@ -213,6 +213,9 @@ fn registry_hint(error: &registry::Error) -> Option<String> {
         registry::Error::Interrupted { .. } | registry::Error::Truncated { .. } | registry::Error::Changed(_) => {
             "try again"
         }
+        registry::Error::Inward { host, .. } => {
+            return Some(format!("if that is meant, name {host} as a location in registries.conf"));
+        }
         registry::Error::Insecure { .. } => "--tls-verify=false allows it",
         _ => return None,
     };

@@ -126,7 +126,7 @@ impl<'a> Content<'a> {
 
     async fn read_blob(&self, blob: &Descriptor, range: Range<u64>) -> Result<Bytes, Error> {
         match self.reference {
-            Some(reference) => Ok(self.session.range(reference, self.artifact, blob, range).await?),
+            Some(reference) => Ok(self.session.range(reference, blob, range).await?),
             None => Ok(self.session.store.read_part(blob, range)?.into()),
         }
     }

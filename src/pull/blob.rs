@@ -12,6 +12,7 @@ use super::download::{Download, Sink};
 use super::{Arrivals, Error, Interrupt, Result, Session, blocking};
 use crate::manifest::Descriptor;
 use crate::reference::Reference;
+use crate::registry::Source;
 use crate::store::{Claim, Ingest, Lease};
 use crate::{registry, store};
 
@@ -34,6 +35,8 @@ pub(super) struct Fetch {
     pub stop: Interrupt,
     /// Whether bytes of an earlier process were used.
     pub was_resumed: AtomicBool,
+    /// Whether mirrors sent bytes that turned out to be wrong, and were left.
+    pub has_left_mirrors: AtomicBool,
     /// Bytes that came, those of no use too.
     pub received: Arc<AtomicU64>,
 }
@@ -50,14 +53,13 @@ impl Fetch {
     async fn fetch_again_if_mixed(&self) -> Result<()> {
         let mut has_changed = false;
         loop {
-            let place = self.session.client.place(&self.reference);
             match self.fetch(has_changed).await {
                 // What was staged by an earlier process may have been damaged since; it is gone now, so once from zero.
                 Err(Error::Store(store::Error::Mismatch(mismatch))) if self.was_resumed.load(Ordering::Relaxed) => {
                     tracing::warn!(%mismatch, "what an earlier pull left is damaged, fetching all of it again");
                 }
                 Err(Error::Store(store::Error::Mismatch(mismatch)))
-                    if self.session.client.leave_place(&self.reference, place) =>
+                    if self.has_left_mirrors.load(Ordering::Relaxed) =>
                 {
                     tracing::warn!(%mismatch, "a mirror gave wrong bytes, fetching them elsewhere");
                 }
@@ -88,8 +90,10 @@ impl Fetch {
         self.session.progress.started(&self.blob, &self.name, present);
         self.was_resumed.store(present > 0, Ordering::Relaxed);
         self.arrivals.begin(&self.blob.digest, ingest.reader()?, ingest.frontier());
-        let (fetched, mut ingest) = self.fill(ingest, in_one_stream).await;
-        blocking(move || match fetched {
+        let source = self.session.client.source(&self.reference, &self.blob);
+        let source = Arc::new(if in_one_stream { source.without_tags() } else { source });
+        let (fetched, mut ingest) = self.fill(ingest, &source, in_one_stream).await;
+        let committed = blocking(move || match fetched {
             Ok(()) => Ok(ingest.commit()?),
             Err(error @ Error::Registry(registry::Error::Changed(_))) => {
                 ingest.discard()?;
@@ -102,7 +106,10 @@ impl Fetch {
                 Err(error)
             }
         })
-        .await?;
+        .await;
+        let is_wrong = matches!(committed, Err(Error::Store(store::Error::Mismatch(_))));
+        self.has_left_mirrors.store(is_wrong && source.leave_mirrors(), Ordering::Relaxed);
+        committed?;
         self.arrivals.committed(&self.blob.digest);
         self.session.progress.finished(&self.blob.digest);
         Ok(())
@@ -126,11 +133,10 @@ impl Fetch {
     }
 
     /// Fetches what is missing, and gives the ingest back when nothing is being written to it any more.
-    async fn fill(&self, ingest: Box<Ingest>, in_one_stream: bool) -> (Result<()>, Box<Ingest>) {
+    async fn fill(&self, ingest: Box<Ingest>, source: &Arc<Source>, in_one_stream: bool) -> (Result<()>, Box<Ingest>) {
         let staged = Arc::new(Staged::new(ingest, self.session.settings.note, Arc::clone(&self.arrivals)));
-        let named = (&self.blob, self.name.as_str());
-        let changed = Arc::new(Notify::new());
-        let download = Download::new(&self.session, &self.connections, &self.reference, named, &staged, &changed);
+        let (source, changed) = (Arc::clone(source), Arc::new(Notify::new()));
+        let download = Download::new(&self.session, &self.connections, source, &self.name, &staged, &changed);
         let download = download.counting(&self.received);
         let download = if in_one_stream { download.in_one_stream() } else { download };
         let fetched = download.run(&self.stop).await;

@@ -20,7 +20,7 @@ use super::work::{Chunk, Mode, Step, Work};
 use super::{Error, Interrupt, Result, Session, join};
 use crate::cause::one_line;
 use crate::manifest::Descriptor;
-use crate::reference::Reference;
+use crate::registries_conf::Endpoint;
 use crate::registry::{self, Body, Cause, Source};
 
 /// How many bytes are gathered for the sink; smaller writes cost twice the processor time.
@@ -50,8 +50,7 @@ pub(super) trait Sink: Send + Sync + 'static {
 pub(super) struct Download<S> {
     session: Session,
     connections: Arc<Connections>,
-    registry: String,
-    source: Source,
+    source: Arc<Source>,
     blob: Descriptor,
     name: String,
     sink: Arc<S>,
@@ -79,24 +78,24 @@ impl<S: Sink> Download<S> {
     pub fn new(
         session: &Session,
         connections: &Arc<Connections>,
-        reference: &Reference,
-        (blob, name): (&Descriptor, &str),
+        source: Arc<Source>,
+        name: &str,
         sink: &Arc<S>,
         changed: &Arc<Notify>,
     ) -> Self {
         let mode = if connections.serves_ranges() { Mode::Ranges } else { Mode::Probe };
+        let blob = source.blob().clone();
         let work = Work::new(blob.size, mode, sink.missing());
         Self {
             session: session.clone(),
             connections: Arc::clone(connections),
-            registry: reference.registry().to_owned(),
-            source: session.client.source(reference, blob),
-            blob: blob.clone(),
+            source,
             name: name.to_owned(),
             sink: Arc::clone(sink),
             changed: Arc::clone(changed),
             received: Arc::default(),
             end: blob.size,
+            blob,
             state: Mutex::new(State {
                 work,
                 failures: Failures::default(),
@@ -120,11 +119,11 @@ impl<S: Sink> Download<S> {
         Self { end, ..self }
     }
 
-    /// Uses one connection and no ranges where nothing is here yet, and the digest alone to tell objects apart.
+    /// Uses one connection, and no ranges where nothing is here yet.
     pub fn in_one_stream(mut self) -> Self {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         state.work = Work::new(self.end, Mode::OneStream, self.sink.missing());
-        Self { source: self.source.without_tags(), ..self }
+        self
     }
 
     /// Fetches; nothing is under way any more when this returns, but for what the sink has been given.
@@ -158,12 +157,13 @@ impl<S: Sink> Download<S> {
                     let _ = timeout(if pause.is_zero() { LOOK } else { pause }, changed).await;
                 }
                 Step::Ask(chunk) => {
+                    let mut endpoint = None;
                     let fetched = tokio::select! {
-                        fetched = self.fetch(&chunk) => fetched,
+                        fetched = self.fetch(&chunk, &mut endpoint) => fetched,
                         () = chunk.taken.notified() => Ok(()),
                     };
                     drop(slot);
-                    self.settle(&chunk, fetched)?;
+                    self.settle(&chunk, fetched, endpoint.as_ref())?;
                     self.changed.notify_waiters();
                 }
             }
@@ -180,8 +180,10 @@ impl<S: Sink> Download<S> {
         state.work.next(self.connections.chunk(), self.sink.horizon(), usual, round, now)
     }
 
-    async fn fetch(&self, chunk: &Chunk) -> Result<()> {
+    /// Fetches a chunk, and notes which of the repository's places answers.
+    async fn fetch(&self, chunk: &Chunk, endpoint: &mut Option<Arc<Endpoint>>) -> Result<()> {
         let mut body = self.open(chunk).await?;
+        *endpoint = Some(Arc::clone(body.endpoint()));
         let start = body.start();
         let mut batch = self.gather(&mut body, start, chunk).await;
         loop {
@@ -205,7 +207,8 @@ impl<S: Sink> Download<S> {
         let body = match timeout(patience, self.source.open(&asked)).await {
             Ok(body) => body?,
             Err(_) => {
-                let (host, source) = (self.registry.clone(), Cause::Timeout(patience));
+                let host = self.source.reference().registry().to_owned();
+                let source = Cause::Timeout(patience);
                 return Err(registry::Error::Unreachable { host, source }.into());
             }
         };
@@ -273,7 +276,7 @@ impl<S: Sink> Download<S> {
     }
 
     /// Notes how a chunk ended; an error is one that ends the download.
-    fn settle(&self, chunk: &Arc<Chunk>, fetched: Result<()>) -> Result<()> {
+    fn settle(&self, chunk: &Arc<Chunk>, fetched: Result<()>, endpoint: Option<&Arc<Endpoint>>) -> Result<()> {
         let now = Instant::now();
         let mut state = self.state();
         // Seen before the lock is held, it could name what another chunk has brought and ended with since.
@@ -292,8 +295,9 @@ impl<S: Sink> Download<S> {
         }
         tracing::info!(blob = %self.blob.digest, %error, "asking again");
         let verdict = state.failures.note(&error, chunk.round, self.blob.size - absent, now, &self.session.settings);
-        // Perhaps it is only the place the registry led to that fails.
-        self.source.forget_location();
+        // Connections that fail together are one failure, and who serves no ranges may serve the whole.
+        let is_counted = verdict != Verdict::Again && !error.refuses_range();
+        self.source.note_failure(endpoint.filter(|_| is_counted));
         // Connections that are refused together are one refusal.
         if error.is_overload() && verdict != Verdict::Again {
             self.connections.back_off();

@@ -9,37 +9,43 @@ use tokio::sync::Notify;
 use super::connections::Connections;
 use super::download::{Download, Sink};
 use super::{Result, Session};
+use crate::digest::Mismatch;
 use crate::manifest::Descriptor;
 use crate::ranges::Ranges;
 use crate::reference::Reference;
+use crate::registry::Source;
 
 impl Session {
-    /// Fetches a blob into memory, with all the patience of a pull, and checks it.
+    /// Fetches a blob into memory, with all the patience of a pull, and checks it; what mirrors sent that is wrong is fetched
+    /// elsewhere.
     pub(super) async fn read_remote(&self, reference: &Reference, blob: &Descriptor) -> Result<Bytes> {
-        let bytes = self.read_range(reference, blob, 0..blob.size).await?;
-        let mut verifier = blob.verifier();
-        verifier.update(&bytes)?;
-        verifier.finish()?;
-        Ok(bytes)
+        loop {
+            let source = Arc::new(self.client.source(reference, blob));
+            let bytes = self.read_range(Arc::clone(&source), 0..blob.size).await?;
+            match check(blob, &bytes) {
+                Err(mismatch) if source.leave_mirrors() => tracing::warn!(%mismatch, "a mirror gave wrong bytes"),
+                checked => return Ok(checked.map(|()| bytes)?),
+            }
+        }
     }
 
     /// Fetches a part of a blob into memory, as large as the caller allows, and checks nothing.
-    pub(super) async fn read_range(
-        &self,
-        reference: &Reference,
-        blob: &Descriptor,
-        wanted: Range<u64>,
-    ) -> Result<Bytes> {
+    pub(super) async fn read_range(&self, source: Arc<Source>, wanted: Range<u64>) -> Result<Bytes> {
         let silent = Self { progress: Arc::new(crate::progress::Silent), ..self.clone() };
-        let length = wanted.end - wanted.start;
-        let connections = Connections::new(&silent, reference, 1, length);
+        let connections = Connections::new(&silent, source.reference(), 1, wanted.end - wanted.start);
         let memory = Arc::new(Memory { wanted: wanted.clone(), state: Mutex::default() });
-        let named = (blob, blob.digest.short());
-        let download = Download::new(&silent, &connections, reference, named, &memory, &Arc::new(Notify::new()));
+        let name = source.blob().digest.short().to_owned();
+        let download = Download::new(&silent, &connections, source, &name, &memory, &Arc::new(Notify::new()));
         download.up_to(wanted.end).run(&self.interrupt).await?;
         let bytes = std::mem::take(&mut memory.state().bytes);
         Ok(bytes.into())
     }
+}
+
+fn check(blob: &Descriptor, bytes: &[u8]) -> Result<(), Mismatch> {
+    let mut verifier = blob.verifier();
+    verifier.update(bytes)?;
+    verifier.finish()
 }
 
 /// The sink that keeps everything that is wanted.

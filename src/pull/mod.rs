@@ -157,9 +157,8 @@ impl Session {
 
     async fn ask(&self, reference: &Reference) -> Result<Artifact> {
         let (descriptor, bytes, manifest, is_child) = self.leaf(reference).await?;
-        let at = reference.pinned(&descriptor.digest);
         let config = match &manifest.config {
-            Some(config) => self.small_blob(&at, config).await?,
+            Some(config) => self.small_blob(reference, config).await?,
             None => Bytes::new(),
         };
         let plan = packaging::plan(&manifest, &config)?;
@@ -251,6 +250,7 @@ impl Session {
                 arrivals: Arc::clone(arrivals),
                 stop: stop.clone(),
                 was_resumed: AtomicBool::new(false),
+                has_left_mirrors: AtomicBool::new(false),
                 received: Arc::default(),
                 blob: descriptor,
             };
@@ -275,8 +275,10 @@ impl Session {
     async fn leaf(&self, reference: &Reference) -> Result<(Descriptor, Bytes, Manifest, bool)> {
         let mut child: Option<Descriptor> = None;
         for depth in 0..=MAX_DEPTH {
-            let at = child.as_ref().map_or_else(|| reference.clone(), |child| reference.pinned(&child.digest));
-            let raw = self.client.manifest(&at).await?;
+            let raw = match &child {
+                Some(child) => self.client.manifest_at(reference, &child.digest).await?,
+                None => self.client.manifest(reference).await?,
+            };
             if let Some(child) = child.filter(|child| child.size != raw.bytes.len() as u64) {
                 let (digest, size, seen) = (child.digest, child.size, raw.bytes.len() as u64);
                 return Err(Mismatch::Size { digest, size, seen }.into());
@@ -295,7 +297,7 @@ impl Session {
     /// Asks for the manifests of an index's children that it says nothing of; one that does not come stays untold.
     async fn tell_children(&self, reference: &Reference, index: &mut Manifest) {
         for digest in packaging::untold_children(index).into_iter().take(MAX_UNTOLD) {
-            let Ok(raw) = self.client.manifest(&reference.pinned(&digest)).await else { continue };
+            let Ok(raw) = self.client.manifest_at(reference, &digest).await else { continue };
             if let Ok(child) = Manifest::parse(&raw.bytes, &raw.digest) {
                 packaging::tell_child(index, &digest, &child);
             }

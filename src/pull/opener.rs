@@ -34,7 +34,7 @@ impl Session {
 struct Opener {
     session: Session,
     connections: Arc<Connections>,
-    at: Reference,
+    reference: Reference,
     plan: Plan,
     runtime: Handle,
     /// What the store does not have, in the order it will be read.
@@ -61,7 +61,7 @@ impl Opener {
         let expected = expected.map(|blob| Expected { blob: blob.clone(), begun: None }).collect();
         Self {
             connections: Connections::new(&session, reference, 1, bytes),
-            at: reference.pinned(&artifact.descriptor.digest),
+            reference: reference.clone(),
             runtime: Handle::current(),
             session,
             plan,
@@ -101,8 +101,8 @@ impl Opener {
         let name = self.plan.name_of(&blob.digest);
         self.session.progress.started(blob, name, 0);
         let ordered = Arc::new(Ordered::new(blob.size, &self.session.settings));
-        let named = (blob, name);
-        let download = Download::new(&self.session, &self.connections, &self.at, named, &ordered, ordered.changed());
+        let source = Arc::new(self.session.client.source(&self.reference, blob));
+        let download = Download::new(&self.session, &self.connections, source, name, &ordered, ordered.changed());
         let (interrupt, sink) = (self.session.interrupt.clone(), Arc::clone(&ordered));
         self.runtime.spawn(async move { sink.end(download.run(&interrupt).await) });
         Reader(ordered)

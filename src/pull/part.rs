@@ -114,7 +114,7 @@ impl Session {
                 Needed::Files(selection) => return Ok(selection),
                 Needed::Look(blobs) => {
                     for blob in blobs {
-                        let head = self.prefix(reference, artifact, &blob, HEAD_BYTES as u64).await?;
+                        let head = self.prefix(reference, &blob, HEAD_BYTES as u64).await?;
                         heads.insert(blob.digest, head);
                     }
                 }

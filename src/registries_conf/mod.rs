@@ -25,6 +25,8 @@ pub struct Endpoint {
     pub reference: Reference,
     /// Whether it may do without TLS, or with any certificate.
     pub insecure: bool,
+    /// Whether it stands in for the registry: it is asked first, and left when it is no good.
+    pub is_mirror: bool,
 }
 
 /// Why nobody is asked.
@@ -61,16 +63,20 @@ impl RegistriesConf {
         Ok(())
     }
 
-    /// Whether a place, as it is called there, may do without TLS, or with any certificate: all that is said of it must say
-    /// so.
-    pub fn is_insecure(&self, place: &Reference) -> bool {
-        let name = place.name();
-        let said = self.registries.iter().flat_map(|registry| {
-            let own = [&registry.prefix, &registry.location].map(|place| (place, registry.insecure));
-            registry.mirrors.iter().map(|mirror| (&mirror.location, mirror.insecure)).chain(own)
-        });
-        let mut said = said.filter(|(place, _)| !place.is_empty() && matched(place, &name).is_some()).peekable();
-        said.peek().is_some() && said.all(|(_, insecure)| insecure)
+    /// Where `reference` is pushed to, as for containers/image: the registry of its name, whatever stands in for it.
+    pub fn own(&self, reference: &Reference) -> Result<Endpoint, Refusal> {
+        self.check(reference)?;
+        let insecure = self.find(&reference.name()).is_some_and(|(registry, _)| registry.insecure);
+        Ok(Endpoint { reference: reference.clone(), insecure, is_mirror: false })
+    }
+
+    /// Whether a host is one of those that the files lead to.
+    pub fn leads_to(&self, host: &str) -> bool {
+        let locations = self
+            .registries
+            .iter()
+            .flat_map(|registry| registry.mirrors.iter().map(|mirror| &mirror.location).chain([&registry.location]));
+        locations.filter_map(|location| location.split('/').next()).any(|location| location == host)
     }
 
     /// What is said of a name, and how much of it that takes.
@@ -88,25 +94,25 @@ impl RegistriesConf {
         }
     }
 
-    /// The places to ask for `reference` and all that belongs to it, mirrors first. Which mirrors those are is a question of
-    /// whether it was asked for by its digest alone, as for containers/image.
+    /// The places to ask for `reference` and all that belongs to it, the registry itself last. Which mirrors there are is a
+    /// question of whether it was asked for by its digest, as for containers/image.
     pub fn endpoints(&self, reference: &Reference) -> Result<Vec<Endpoint>, Refusal> {
-        let (name, by_digest) = (reference.name(), reference.digest().is_some() && reference.tag().is_none());
+        let (name, by_digest) = (reference.name(), reference.digest().is_some());
         self.check(reference)?;
         let Some((registry, length)) = self.find(&name) else {
-            return Ok(vec![Endpoint { reference: reference.clone(), insecure: false }]);
+            return Ok(vec![Endpoint { reference: reference.clone(), insecure: false, is_mirror: false }]);
         };
         let rest = &name[length..];
         let mirrors = registry.mirrors.iter().filter(|mirror| mirror.serves(registry, by_digest));
-        let mirrors = mirrors.map(|mirror| (mirror.location.as_str(), mirror.insecure));
-        let own = std::iter::once((registry.location.as_str(), registry.insecure));
-        let endpoint = |(location, insecure): (&str, bool)| {
+        let mirrors = mirrors.map(|mirror| (mirror.location.as_str(), mirror.insecure, true));
+        let own = std::iter::once((registry.location.as_str(), registry.insecure, false));
+        let endpoint = |(location, insecure, is_mirror): (&str, bool, bool)| {
             let reference = relocated(reference, location, rest).map_err(|source| Refusal::Location {
                 location: location.to_owned(),
                 file: registry.file.clone(),
                 source,
             })?;
-            Ok(Endpoint { reference, insecure })
+            Ok(Endpoint { reference, insecure, is_mirror })
         };
         // What a name leads to may be blocked itself: a mirror is passed over then.
         let own = own.map(endpoint).map(|own| own.and_then(|own| self.check(&own.reference).map(|()| own)));
@@ -247,6 +253,7 @@ mod tests {
         );
         let digest = format!("@sha256:{}", "a".repeat(64));
         let pinned = |name: &str| format!("{name}{digest}");
+        assert_eq!(asked(&conf, &pinned("a.io/x:1")), ["digests.io/x:1", "all.io/x:1", "a.io/x:1"].map(pinned));
         assert_eq!(asked(&conf, "a.io/x:1"), ["tags.io/x:1", "all.io/x:1", "a.io/x:1"]);
         assert_eq!(asked(&conf, &pinned("a.io/x")), ["digests.io/x", "all.io/x", "a.io/x"].map(pinned));
         assert_eq!(asked(&conf, "b.io/x:1"), ["b.io/x:1"]);
@@ -290,23 +297,24 @@ mod tests {
     }
 
     #[test]
-    fn place_is_insecure_only_where_all_say_so() {
+    fn what_is_said_of_a_mirror_holds_for_the_mirror_alone() {
         let conf = conf(
             r#"
             [[registry]]
             location = "a.io"
             [[registry.mirror]]
-            location = "m.io"
+            location = "m.io/deep"
             insecure = true
             [[registry]]
             location = "b.io"
             insecure = true
-            [[registry.mirror]]
-            location = "m.io"
             "#,
         );
-        let insecure = |name: &str| conf.is_insecure(&name.parse().unwrap());
-        assert_eq!(["a.io/x", "b.io/x", "m.io/x", "c.io/x"].map(insecure), [false, true, false, false]);
+        assert_eq!(asked(&conf, "a.io/x:1"), ["m.io/deep/x:1!", "a.io/x:1"]);
+        assert_eq!(asked(&conf, "m.io/deep/x:1"), ["m.io/deep/x:1"]);
+        let own = |name: &str| conf.own(&name.parse().unwrap()).unwrap().insecure;
+        assert_eq!(["a.io/x", "b.io/x", "m.io/deep/x", "c.io/x"].map(own), [false, true, false, false]);
+        assert_eq!(["a.io", "m.io", "c.io"].map(|host| conf.leads_to(host)), [true, true, false]);
     }
 
     #[test]

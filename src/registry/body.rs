@@ -1,6 +1,7 @@
 //! The bytes of a blob: what was asked for, and which of them the answer really holds.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -9,10 +10,12 @@ use super::http::Response;
 use super::safe_url::SafeUrl;
 use crate::digest::Mismatch;
 use crate::manifest::Descriptor;
+use crate::registries_conf::Endpoint;
 
 /// The bytes of an answer to a blob request, as they come.
 pub struct Body {
     response: Response,
+    endpoint: Arc<Endpoint>,
     start: u64,
     /// Where the promised bytes end.
     end: u64,
@@ -21,7 +24,12 @@ pub struct Body {
 
 impl Body {
     /// Checks an answer of status 200 or 206 against what was asked.
-    pub(super) fn new(response: Response, descriptor: &Descriptor, asked: &Range<u64>) -> Result<Self> {
+    pub(super) fn new(
+        response: Response,
+        descriptor: &Descriptor,
+        asked: &Range<u64>,
+        endpoint: Arc<Endpoint>,
+    ) -> Result<Self> {
         let url = response.url();
         if let Some(coding) = response.header("content-encoding").filter(|coding| *coding != "identity") {
             return Err(Error::protocol(url, format!("it is encoded as {coding}")));
@@ -41,13 +49,18 @@ impl Body {
             Some(length) if length != given.end - given.start => {
                 Err(Error::Range { url: url.clone(), reason: format!("it has {length} bytes for the range {given:?}") })
             }
-            _ => Ok(Self { response, start: given.start, end: given.end, position: given.start }),
+            _ => Ok(Self { response, endpoint, start: given.start, end: given.end, position: given.start }),
         }
     }
 
     /// The URL that answered.
     pub const fn url(&self) -> &SafeUrl {
         self.response.url()
+    }
+
+    /// Which of the repository's places has answered, or has led to who did.
+    pub const fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
     }
 
     /// The offset in the blob of the first byte: 0 when the registry ignored the range and sends everything.

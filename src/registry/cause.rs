@@ -31,6 +31,9 @@ pub enum Cause {
     /// TLS went wrong in another way.
     #[error("TLS does not work: {0}")]
     Tls(String),
+    /// A registry led to an address that it has nothing to do with.
+    #[error("its addresses are of this machine or its link")]
+    Inward,
     /// Anything else, in the words of the lower layer.
     #[error("{0}")]
     Other(String),
@@ -40,6 +43,11 @@ pub enum Cause {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct NameError(String);
+
+/// A name that has no addresses but inward ones, where those do not count.
+#[derive(Debug, thiserror::Error)]
+#[error("its addresses are of this machine or its link")]
+pub(super) struct InwardError;
 
 impl NameError {
     pub(super) fn new(source: &io::Error) -> Self {
@@ -72,7 +80,7 @@ impl Cause {
 
     /// Whether the same request may succeed a little later.
     pub const fn is_transient(&self) -> bool {
-        !matches!(self, Self::NoSuchHost(_) | Self::Certificate(_) | Self::PlainHttp | Self::Tls(_))
+        !matches!(self, Self::NoSuchHost(_) | Self::Certificate(_) | Self::PlainHttp | Self::Tls(_) | Self::Inward)
     }
 
     /// Whether a registry that may be asked without TLS should be.
@@ -84,6 +92,9 @@ impl Cause {
 fn known(error: &(dyn Error + 'static)) -> Option<Cause> {
     if let Some(name) = error.downcast_ref::<NameError>() {
         return Some(name.cause());
+    }
+    if error.is::<InwardError>() {
+        return Some(Cause::Inward);
     }
     if let Some(tls) = error.downcast_ref::<rustls::Error>() {
         return Some(tls_cause(tls));

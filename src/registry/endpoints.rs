@@ -1,7 +1,7 @@
-//! Which of several places serves a repository: its mirrors, as long as they are good for something, and then itself.
+//! Which of several places serve a repository: its mirrors, as long as they are good for something, and then itself.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::error::Result;
 use crate::reference::Reference;
@@ -10,8 +10,14 @@ use crate::registries_conf::{Endpoint, RegistriesConf};
 /// The places of all repositories.
 pub(super) struct Endpoints {
     conf: RegistriesConf,
-    /// How many places of a repository were left, because they did not answer or gave wrong bytes.
-    left: Mutex<HashMap<String, usize>>,
+    /// The mirrors that did not answer or gave wrong bytes, each with the repository that it was to serve.
+    left: Mutex<HashSet<(String, String)>>,
+}
+
+/// The places that may serve a repository, in the order in which they are asked.
+pub(super) struct Places {
+    pub mirrors: Vec<Endpoint>,
+    pub own: Endpoint,
 }
 
 impl Endpoints {
@@ -19,39 +25,32 @@ impl Endpoints {
         Self { conf, left: Mutex::default() }
     }
 
-    /// The places to ask, the best first; never none.
-    pub fn find(&self, reference: &Reference) -> Result<Vec<Endpoint>> {
-        let mut endpoints = self.conf.endpoints(reference)?;
-        let left = self.left(reference).min(endpoints.len() - 1);
-        endpoints.drain(..left);
-        Ok(endpoints)
+    /// The places to read from.
+    pub fn find(&self, named: &Reference) -> Result<Places> {
+        let mut mirrors = self.conf.endpoints(named)?;
+        let own = mirrors.pop().expect("the registry itself is the last");
+        let left = self.left();
+        mirrors.retain(|mirror| !left.contains(&key(named, mirror)));
+        Ok(Places { mirrors, own })
     }
 
-    /// The repository itself, to which alone anything is sent, as by containers/image; an error where it is blocked.
-    pub fn own(&self, reference: &Reference) -> Result<Endpoint> {
-        self.conf.endpoints(reference)?;
-        Ok(Endpoint { reference: reference.clone(), insecure: false })
+    /// The place to write to.
+    pub fn own(&self, named: &Reference) -> Result<Endpoint> {
+        Ok(self.conf.own(named)?)
     }
 
-    /// Asks the place no more that was the first when `left` had been left, if there is another one; tells whether there is.
-    /// Several may find at once that it is no good.
-    pub fn leave(&self, reference: &Reference, left: usize) -> bool {
-        let count = self.conf.endpoints(reference).map_or(0, |endpoints| endpoints.len());
-        let mut all = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = all.entry(reference.name()).or_default();
-        if *now == left && left + 1 < count {
-            *now += 1;
+    /// Asks a mirror no more; several may find at once that it is no good.
+    pub fn leave(&self, named: &Reference, mirror: &Endpoint) {
+        if mirror.is_mirror && self.left().insert(key(named, mirror)) {
+            tracing::warn!(%named, mirror = %mirror.reference, "the mirror is asked no more");
         }
-        *now > left
     }
 
-    /// Whether the settings say that this place may do without TLS.
-    pub fn is_insecure(&self, place: &Reference) -> bool {
-        self.conf.is_insecure(place)
+    fn left(&self) -> MutexGuard<'_, HashSet<(String, String)>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// How many places were left.
-    pub fn left(&self, reference: &Reference) -> usize {
-        self.left.lock().unwrap_or_else(PoisonError::into_inner).get(&reference.name()).copied().unwrap_or_default()
-    }
+fn key(named: &Reference, mirror: &Endpoint) -> (String, String) {
+    (named.name(), mirror.reference.name())
 }

@@ -141,6 +141,14 @@ pub enum Error {
         /// Where it leads.
         url: SafeUrl,
     },
+    /// A redirect, a realm or an upload's place where only a registry on this machine may lead.
+    #[error("{registry} leads to {host}, which is this machine or a neighbour of it")]
+    Inward {
+        /// The registry's host.
+        registry: String,
+        /// Where it leads.
+        host: String,
+    },
     /// The credentials cannot be read.
     #[error(transparent)]
     Credentials(#[from] credentials::Error),
@@ -252,6 +260,11 @@ impl Error {
     /// Whether the registry may answer where it is asked with TLS instead of without, or the other way round.
     pub(super) const fn suggests_other_scheme(&self) -> bool {
         matches!(self, Self::Unreachable { source, .. } if source.suggests_other_scheme())
+    }
+
+    /// Whether it took long to find out.
+    pub(super) const fn is_timeout(&self) -> bool {
+        matches!(self, Self::Unreachable { source: Cause::Timeout(_), .. })
     }
 
     /// Whether the registry wants fewer requests for a while.

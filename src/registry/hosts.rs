@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::registries_conf::Endpoint;
+
 /// Which hosts may do without something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
@@ -25,8 +27,10 @@ impl Reach {
 }
 
 /// What is let pass on the way to a registry, its token server and the hosts it redirects to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Trust {
+    /// The host of the registry, with its port.
+    pub host: String,
     /// The hosts that may have any certificate.
     pub any_certificate: Reach,
     /// The hosts that may be asked without TLS.
@@ -38,10 +42,11 @@ impl Trust {
     /// certificate, as in docker. That ends at the machine: where it leads to must be as good as for everybody.
     pub fn of(registry: &str, tls_verify: Option<bool>) -> Self {
         let by_default = if is_local(registry) { Reach::Loopback } else { Reach::Nowhere };
+        let host = host(registry).to_owned();
         match tls_verify {
-            Some(false) => Self { any_certificate: Reach::Everywhere, plain_http: Reach::Everywhere },
-            Some(true) => Self { any_certificate: Reach::Nowhere, plain_http: by_default },
-            None => Self { any_certificate: by_default, plain_http: by_default },
+            Some(false) => Self { host, any_certificate: Reach::Everywhere, plain_http: Reach::Everywhere },
+            Some(true) => Self { host, any_certificate: Reach::Nowhere, plain_http: by_default },
+            None => Self { host, any_certificate: by_default, plain_http: by_default },
         }
     }
 }
@@ -73,30 +78,34 @@ pub struct Known {
     pub accepts_ranges: bool,
 }
 
-/// What is known of each registry.
+/// What is known of each registry, by its host and whether it is insecure.
 #[derive(Default)]
-pub(super) struct Registries(Mutex<HashMap<String, Known>>);
+pub(super) struct Registries(Mutex<HashMap<(String, bool), Known>>);
 
 impl Registries {
-    pub fn find(&self, registry: &str) -> Known {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(registry).copied().unwrap_or_default()
+    pub fn find(&self, endpoint: &Endpoint) -> Known {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key(endpoint)).copied().unwrap_or_default()
     }
 
     /// An answer came, after `took`.
-    pub fn note(&self, registry: &str, scheme: Scheme, took: Duration, accepts_ranges: bool) {
+    pub fn note(&self, endpoint: &Endpoint, scheme: Scheme, took: Duration, accepts_ranges: bool) {
         let mut registries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = registries.entry(registry.to_owned()).or_default();
+        let known = registries.entry(key(endpoint)).or_default();
         known.scheme = Some(scheme);
         known.latency = Some(known.latency.map_or(took, |latency| latency.min(took)));
         known.accepts_ranges |= accepts_ranges;
     }
 }
 
+fn key(endpoint: &Endpoint) -> (String, bool) {
+    (endpoint.reference.registry().to_owned(), endpoint.insecure)
+}
+
 /// Whether plain HTTP is to be tried before TLS.
 ///
 /// On this machine it is usual, and a server that wants TLS says so at once; elsewhere, and with a secret to send, TLS
 /// comes first. Without a port the two are two servers, of which that with TLS is the registry.
-pub(super) fn is_plain_likely(registry: &str, trust: Trust, has_secret: bool) -> bool {
+pub(super) fn is_plain_likely(registry: &str, trust: &Trust, has_secret: bool) -> bool {
     let is_local = is_local(registry);
     trust.plain_http.covers(is_local) && is_local && without_port(registry) != registry && !has_secret
 }
@@ -120,7 +129,7 @@ pub(super) fn is_loopback(host: &str) -> bool {
     host == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn without_port(registry: &str) -> &str {
+pub(super) fn without_port(registry: &str) -> &str {
     match registry.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => registry,
@@ -146,7 +155,7 @@ mod tests {
         for (registry, tls_verify, has_secret, expected) in cases {
             let trust = Trust::of(registry, tls_verify);
             assert_eq!(
-                is_plain_likely(registry, trust, has_secret),
+                is_plain_likely(registry, &trust, has_secret),
                 expected,
                 "{registry} {tls_verify:?} {has_secret}"
             );
@@ -156,12 +165,21 @@ mod tests {
     #[test]
     fn a_registry_is_as_near_as_its_fastest_answer_says() {
         let registries = Registries::default();
+        let endpoint = |name: &str, insecure| Endpoint { reference: name.parse().unwrap(), insecure, is_mirror: false };
         for (milliseconds, accepts_ranges) in [(90, false), (40, true), (200, false)] {
-            registries.note("quay.io", Scheme::Https, Duration::from_millis(milliseconds), accepts_ranges);
+            registries.note(
+                &endpoint("quay.io/a", false),
+                Scheme::Https,
+                Duration::from_millis(milliseconds),
+                accepts_ranges,
+            );
         }
         let latency = Some(Duration::from_millis(40));
-        assert_eq!(registries.find("quay.io"), Known { scheme: Some(Scheme::Https), latency, accepts_ranges: true });
-        assert_eq!(registries.find("docker.io"), Known::default());
+        let expected = Known { scheme: Some(Scheme::Https), latency, accepts_ranges: true };
+        assert_eq!(registries.find(&endpoint("quay.io/b", false)), expected);
+        for (name, insecure) in [("quay.io/a", true), ("docker.io/a/b", false)] {
+            assert_eq!(registries.find(&endpoint(name, insecure)), Known::default());
+        }
     }
 
     #[test]
@@ -180,7 +198,7 @@ mod tests {
             ("localhost.example.org", None, Nowhere, Nowhere),
         ];
         for (registry, tls_verify, any_certificate, plain_http) in cases {
-            let expected = Trust { any_certificate, plain_http };
+            let expected = Trust { host: registry.to_owned(), any_certificate, plain_http };
             assert_eq!(Trust::of(registry, tls_verify), expected, "{registry} {tls_verify:?}");
         }
     }

@@ -47,7 +47,7 @@ pub use self::safe_url::SafeUrl;
 pub use self::source::Source;
 pub use self::upload::{Sent, Upload};
 
-use self::endpoints::Endpoints;
+use self::endpoints::{Endpoints, Places};
 use self::hosts::{Registries, Scheme, Trust};
 use self::http::{Http, Location, Place, Response};
 use self::request::{Method, Request};
@@ -58,7 +58,7 @@ use crate::manifest::{self, Descriptor};
 use crate::media;
 use crate::policy::Policy;
 use crate::reference::Reference;
-use crate::registries_conf::RegistriesConf;
+use crate::registries_conf::{Endpoint, RegistriesConf};
 
 /// How many tokens one request may bring to be refused.
 const MAX_RENEWALS: usize = 3;
@@ -164,8 +164,9 @@ impl Client {
     /// Makes a client; a credential file the user named must exist.
     pub fn new(settings: Settings) -> Result<Self> {
         settings.credentials.check()?;
+        let registries = settings.registries.clone();
         Ok(Self(Arc::new(Shared {
-            http: Http::new(settings.user_agent, settings.certificates),
+            http: Http::new(settings.user_agent, settings.certificates, move |host| registries.leads_to(host)),
             registries: Registries::default(),
             tokens: Tokens::new(settings.credentials, settings.access.clone()),
             policy: settings.policy,
@@ -180,15 +181,13 @@ impl Client {
     /// Fetches the manifest of the reference's digest or else of its tag.
     pub async fn manifest(&self, reference: &Reference) -> Result<RawManifest> {
         self.check_policy(reference)?;
-        loop {
-            let place = self.place(reference);
-            match self.repeat(reference, || self.fetch_manifest(reference)).await {
-                Err(error @ Error::Manifest { .. }) if self.leave_place(reference, place) => {
-                    tracing::warn!(%error, "a mirror gave another manifest");
-                }
-                fetched => return fetched,
-            }
-        }
+        self.repeat(reference, || self.fetch_manifest(reference, reference.digest())).await
+    }
+
+    /// Fetches another manifest of the same repository, which the one of the reference led to.
+    pub async fn manifest_at(&self, reference: &Reference, digest: &Digest) -> Result<RawManifest> {
+        self.check_policy(reference)?;
+        self.repeat(reference, || self.fetch_manifest(reference, Some(digest))).await
     }
 
     fn check_policy(&self, reference: &Reference) -> Result<()> {
@@ -215,107 +214,131 @@ impl Client {
         Source::new(self.clone(), reference.clone(), blob.clone())
     }
 
-    /// Asks a place the registry led to before.
-    async fn follow(&self, location: &Location, reference: &Reference, request: &Request) -> Result<Response> {
-        self.0.http.follow(location, request, self.trust(&self.current(reference))).await
+    /// Asks where the endpoint led to before.
+    async fn follow(&self, location: &Location, endpoint: &Endpoint, request: &Request) -> Result<Response> {
+        self.0.http.follow(location, request, &self.trust(endpoint)).await
     }
 
-    async fn fetch_manifest(&self, reference: &Reference) -> Result<RawManifest> {
-        let response = self.send_for_manifest(reference, Method::Get).await?;
-        let media_type = response.header("content-type").unwrap_or_default().to_owned();
-        let expected = reference.digest().cloned().or_else(|| announced_digest(&response));
-        let bytes = response.bytes(manifest::MAX_BYTES).await?;
-        let digest = Digest::of(expected.as_ref().map_or(Algorithm::Sha256, Digest::algorithm), &bytes);
-        match expected {
-            Some(expected) if expected != digest => {
-                Err(Error::Manifest { reference: reference.to_string(), expected, actual: digest })
+    /// Reads a manifest from the first place that gives it: what a mirror gives instead is passed over.
+    async fn fetch_manifest(&self, reference: &Reference, digest: Option<&Digest>) -> Result<RawManifest> {
+        let mut has_failed = false;
+        loop {
+            let (response, endpoint) = self.send_for_manifest(reference, digest, Method::Get).await?;
+            let error = match read_manifest(reference, digest, response, endpoint.is_mirror).await {
+                Err(error) if endpoint.is_mirror => error,
+                read => return read,
+            };
+            tracing::debug!(mirror = %endpoint.reference, %error, "its manifest is of no use");
+            if has_failed || !error.is_transient() {
+                self.0.endpoints.leave(reference, &endpoint);
             }
-            _ => Ok(RawManifest { bytes, digest, media_type }),
+            has_failed = true;
         }
     }
 
     async fn fetch_digest(&self, reference: &Reference) -> Result<Option<Digest>> {
-        let response = self.send_for_manifest(reference, Method::Head).await?;
+        let (response, _) = self.send_for_manifest(reference, None, Method::Head).await?;
         Ok(announced_digest(&response))
     }
 
-    async fn send_for_manifest(&self, reference: &Reference, method: Method) -> Result<Response> {
+    async fn send_for_manifest(
+        &self,
+        reference: &Reference,
+        digest: Option<&Digest>,
+        method: Method,
+    ) -> Result<(Response, Endpoint)> {
         let request = Request::new(method).header("accept", media::MANIFESTS.join(", "));
-        let response = self.send(reference, &format!("manifests/{}", reference.version()), &request).await?;
-        response.success().await.map_err(|error| not_found(reference, error))
+        let version = digest.map_or_else(|| reference.version(), ToString::to_string);
+        let (response, endpoint) = self.send(reference, &format!("manifests/{version}"), &request).await?;
+        let response = response.success().await.map_err(|error| not_found(reference, error))?;
+        Ok((response, endpoint))
     }
 
-    /// Sends a request to the places that may serve the repository, one after the other until one does.
+    /// Sends a request to the places that may serve the repository, one after the other until one does, and tells which.
     ///
     /// A mirror that does not answer is asked no more; one that only lacks something is.
-    async fn send(&self, reference: &Reference, path: &str, request: &Request) -> Result<Response> {
-        let mut endpoints = match request.method.is_reading() && self.0.access == Access::Pull {
-            true => self.0.endpoints.find(reference)?,
-            false => vec![self.0.endpoints.own(reference)?],
-        };
-        let last = endpoints.pop();
-        for (at, endpoint) in (self.0.endpoints.left(reference)..).zip(endpoints) {
-            match self.send_authorized_at(&endpoint.reference, reference, Target::Path(path), request).await {
-                Ok(response) if response.status() < 400 || response.status() == 416 => return Ok(response),
+    async fn send(&self, reference: &Reference, path: &str, request: &Request) -> Result<(Response, Endpoint)> {
+        let target = Target::Path(path);
+        if !request.method.is_reading() || self.0.access != Access::Pull {
+            return self.send_to_own(reference, target, request).await;
+        }
+        let Places { mirrors, own } = self.0.endpoints.find(reference)?;
+        for mirror in mirrors {
+            match self.ask_mirror(reference, &mirror, target, request).await {
+                Ok(response) if response.status() < 400 || response.status() == 416 => return Ok((response, mirror)),
                 Ok(response) => {
-                    tracing::debug!(mirror = %endpoint.reference, status = response.status(), "another one is asked");
+                    tracing::debug!(mirror = %mirror.reference, status = response.status(), "another one is asked");
                 }
                 Err(error) => {
-                    tracing::debug!(mirror = %endpoint.reference, %error, "it is asked no more");
-                    self.0.endpoints.leave(reference, at);
+                    tracing::debug!(mirror = %mirror.reference, %error, "another one is asked");
+                    self.0.endpoints.leave(reference, &mirror);
                 }
             }
         }
-        let own = last.map_or_else(|| reference.clone(), |endpoint| endpoint.reference);
-        self.send_authorized_at(&own, reference, Target::Path(path), request).await
+        Ok((self.send_authorized(reference, &own, target, request).await?, own))
     }
 
-    /// Which of a repository's places serves it now: a number that grows.
-    pub fn place(&self, reference: &Reference) -> usize {
-        self.0.endpoints.left(reference)
+    /// Sends a request to the registry itself, whatever stands in for it when it is read.
+    async fn send_to_own(
+        &self,
+        reference: &Reference,
+        target: Target<'_>,
+        request: &Request,
+    ) -> Result<(Response, Endpoint)> {
+        let own = self.0.endpoints.own(reference)?;
+        Ok((self.send_authorized(reference, &own, target, request).await?, own))
     }
 
-    /// Leaves a place, as it is slow, breaks off or gives wrong bytes; false where there is no other one.
-    pub fn leave_place(&self, reference: &Reference, place: usize) -> bool {
-        self.0.endpoints.leave(reference, place)
+    /// Asks a second time what may have failed by accident, unless that took long.
+    async fn ask_mirror(
+        &self,
+        named: &Reference,
+        mirror: &Endpoint,
+        target: Target<'_>,
+        request: &Request,
+    ) -> Result<Response> {
+        match self.send_authorized(named, mirror, target, request).await {
+            Err(error) if error.is_transient() && !error.is_timeout() => {
+                self.send_authorized(named, mirror, target, request).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Asks a mirror no more.
+    fn leave(&self, reference: &Reference, mirror: &Endpoint) {
+        self.0.endpoints.leave(reference, mirror);
     }
 
     /// Sends a request with the repository's authorization, which is renewed if the registry refuses it.
     ///
     /// Between many connections even a new token may have expired before this request came to use it, so a refusal is
     /// believed after [`MAX_RENEWALS`], or when there is nothing else to show.
-    async fn send_authorized(&self, reference: &Reference, target: Target<'_>, request: &Request) -> Result<Response> {
-        self.send_authorized_at(reference, reference, target, request).await
-    }
-
-    /// The same at a place that serves what the user named.
-    async fn send_authorized_at(
+    async fn send_authorized(
         &self,
-        reference: &Reference,
         named: &Reference,
+        endpoint: &Endpoint,
         target: Target<'_>,
         request: &Request,
     ) -> Result<Response> {
-        let is_named = reference.registry() == named.registry();
-        let tokens = &self.0.tokens;
-        let mut grant = tokens.current(reference).await;
+        let (tokens, trust) = (&self.0.tokens, self.trust(endpoint));
+        let is_named = endpoint.reference.registry() == named.registry();
+        let mut grant = tokens.current(endpoint).await;
         let mut renewals = 0;
         loop {
             let authorization = grant.authorization.as_ref();
             let response = match target {
-                Target::Path(path) => self.reach(reference, path, request, authorization).await?,
-                Target::Place(place) => {
-                    self.0.http.send_to(place, request, authorization, self.trust(reference)).await?
-                }
+                Target::Path(path) => self.reach(endpoint, path, request, authorization).await?,
+                Target::Place(place) => self.0.http.send_to(place, request, authorization, &trust).await?,
             };
             if !response.is_challenge() {
                 return Ok(response);
             }
             let refusal = Refusal { challenges: response.challenges(), error: response.into_error().await };
             if renewals == MAX_RENEWALS || (renewals > 0 && grant.is_password()) {
-                return Err(grant.unauthorized(reference, refusal.error));
+                return Err(grant.unauthorized(&endpoint.reference, refusal.error));
             }
-            grant = tokens.renew(&self.0.http, self.trust(reference), (reference, is_named), &grant, refusal).await?;
+            grant = tokens.renew(&self.0.http, &trust, (endpoint, is_named), &grant, refusal).await?;
             renewals += 1;
         }
     }
@@ -323,31 +346,32 @@ impl Client {
     /// Sends a request by the scheme the registry speaks, which the first request finds out.
     async fn reach(
         &self,
-        reference: &Reference,
+        endpoint: &Endpoint,
         path: &str,
         request: &Request,
         authorization: Option<&Authorization>,
     ) -> Result<Response> {
-        let (registry, trust) = (reference.registry(), self.trust(reference));
+        let (reference, trust) = (&endpoint.reference, self.trust(endpoint));
+        let registry = reference.registry();
         let send = async |scheme: Scheme| {
             let host = hosts::host(registry);
             let url = format!("{}://{host}/v2/{}/{path}", scheme.as_str(), reference.repository());
             let began = Instant::now();
-            let answer = self.0.http.send(&url, request, authorization, trust).await;
+            let answer = self.0.http.send(&url, request, authorization, &trust).await;
             // What a server of TLS says to who does not speak it tells nothing of the registry.
             if let Ok(response) = answer.as_ref()
                 && !(scheme == Scheme::Http && response.may_be_of_tls())
             {
                 let accepts_ranges = path.starts_with("blobs/") && response.header("accept-ranges") == Some("bytes");
-                self.0.registries.note(registry, scheme, began.elapsed(), accepts_ranges);
+                self.0.registries.note(endpoint, scheme, began.elapsed(), accepts_ranges);
             }
             answer
         };
-        if let Some(scheme) = self.known_place(reference).scheme {
+        if let Some(scheme) = self.0.registries.find(endpoint).scheme {
             return send(scheme).await;
         }
         let may_be_plain = trust.plain_http.covers(hosts::is_local(registry));
-        if hosts::is_plain_likely(registry, trust, authorization.is_some()) {
+        if hosts::is_plain_likely(registry, &trust, authorization.is_some()) {
             let answer = send(Scheme::Http).await;
             if answer.as_ref().map_or_else(Error::suggests_other_scheme, Response::may_be_of_tls) {
                 return match send(Scheme::Https).await {
@@ -363,25 +387,15 @@ impl Client {
         }
     }
 
-    /// What the answers have told of the place that serves the reference.
+    /// What the answers have told of the place that serves the reference now.
     pub fn known(&self, reference: &Reference) -> Known {
-        self.known_place(&self.current(reference))
-    }
-
-    /// The place that serves the reference now.
-    fn current(&self, reference: &Reference) -> Reference {
         let places = self.0.endpoints.find(reference).ok();
-        places.and_then(|places| places.into_iter().next()).map_or_else(|| reference.clone(), |place| place.reference)
+        let first = places.map(|places| places.mirrors.into_iter().next().unwrap_or(places.own));
+        first.map_or_else(Known::default, |endpoint| self.0.registries.find(&endpoint))
     }
 
-    fn known_place(&self, place: &Reference) -> Known {
-        self.0.registries.find(place.registry())
-    }
-
-    /// The trust in a place, as it is called there.
-    fn trust(&self, place: &Reference) -> Trust {
-        let tls_verify = self.0.tls_verify.or_else(|| self.0.endpoints.is_insecure(place).then_some(false));
-        Trust::of(place.registry(), tls_verify)
+    fn trust(&self, endpoint: &Endpoint) -> Trust {
+        Trust::of(endpoint.reference.registry(), self.0.tls_verify.or_else(|| endpoint.insecure.then_some(false)))
     }
 
     /// Sends a request until it succeeds or the patience ends, which is short as long as the registry has never answered.
@@ -410,6 +424,29 @@ impl Client {
             }
             tokio::time::sleep(wait).await;
         }
+    }
+}
+
+/// Reads a manifest of this digest, or of the one the registry says it has. What a mirror gives must look like one, as
+/// there is somebody else to ask.
+async fn read_manifest(
+    reference: &Reference,
+    digest: Option<&Digest>,
+    response: Response,
+    is_mirrored: bool,
+) -> Result<RawManifest> {
+    let (url, media_type) = (response.url().clone(), response.header("content-type").unwrap_or_default().to_owned());
+    let expected = digest.cloned().or_else(|| announced_digest(&response));
+    let bytes = response.bytes(manifest::MAX_BYTES).await?;
+    let actual = Digest::of(expected.as_ref().map_or(Algorithm::Sha256, Digest::algorithm), &bytes);
+    match expected {
+        Some(expected) if expected != actual => {
+            Err(Error::Manifest { reference: reference.to_string(), expected, actual })
+        }
+        _ if is_mirrored && !bytes.trim_ascii_start().starts_with(b"{") => {
+            Err(Error::protocol(&url, "it is no manifest"))
+        }
+        _ => Ok(RawManifest { bytes, digest: actual, media_type }),
     }
 }
 

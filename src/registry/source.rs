@@ -1,7 +1,7 @@
 //! Where the bytes of one blob come from: its registry, and the place the registry leads to while that place serves.
 
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::body::{self, Body};
 use super::error::{Error, Result};
@@ -10,6 +10,7 @@ use super::request::{Method, Request};
 use super::{Client, not_found};
 use crate::manifest::Descriptor;
 use crate::reference::Reference;
+use crate::registries_conf::Endpoint;
 
 /// One blob of one repository, to be asked for in ranges; safe to use from several tasks at once.
 ///
@@ -26,10 +27,13 @@ pub struct Source {
 /// What earlier answers taught.
 #[derive(Default)]
 struct Known {
-    location: Option<Location>,
-    /// Which of the repository's places answered last.
-    place: usize,
+    /// Where a registry led to, and which one.
+    location: Option<(Location, Arc<Endpoint>)>,
     tag: Option<Tag>,
+    /// The mirrors that have sent bytes.
+    mirrors: Vec<Arc<Endpoint>>,
+    /// The mirror that has failed once.
+    warned: Option<Arc<Endpoint>>,
 }
 
 /// A strong validator (RFC 9110, section 8.8.3).
@@ -63,18 +67,18 @@ impl Source {
     /// cannot be asked for ranges.
     pub async fn open(&self, range: &Range<u64>) -> Result<Body> {
         let request = self.request(range);
-        if let Some(location) = self.location() {
-            let response = self.client.follow(&location, &self.reference, &request).await?;
+        if let Some((location, endpoint)) = self.location() {
+            let response = self.client.follow(&location, &endpoint, &request).await?;
             if !response.is_refusal() {
-                return self.accept(response, range).await;
+                return self.accept(response, endpoint, range).await;
             }
             tracing::debug!(url = %response.url(), status = response.status(), "asking the registry again");
             self.known().location = None;
         }
         let request = self.request(range);
-        let response = self.client.send(&self.reference, &format!("blobs/{}", self.blob.digest), &request).await?;
-        self.known().place = self.client.place(&self.reference);
-        self.accept(response, range).await
+        let path = format!("blobs/{}", self.blob.digest);
+        let (response, endpoint) = self.client.send(&self.reference, &path, &request).await?;
+        self.accept(response, Arc::new(endpoint), range).await
     }
 
     fn request(&self, range: &Range<u64>) -> Request {
@@ -86,22 +90,26 @@ impl Source {
         let known = self.known();
         match &known.tag {
             // Another host's validators are its own.
-            Some(tag) if known.location.as_ref().map_or(!tag.is_elsewhere, |place| place.host() == tag.host) => {
+            Some(tag) if known.location.as_ref().map_or(!tag.is_elsewhere, |(place, _)| place.host() == tag.host) => {
                 request.header("if-range", tag.text.clone())
             }
             _ => request,
         }
     }
 
-    async fn accept(&self, response: Response, range: &Range<u64>) -> Result<Body> {
+    async fn accept(&self, response: Response, endpoint: Arc<Endpoint>, range: &Range<u64>) -> Result<Body> {
         let response = match response.success().await {
             Ok(response) => response,
             Err(error) => return Err(not_found(&self.reference.at_digest(&self.blob.digest), error)),
         };
         self.check_unchanged(&response)?;
         let location = response.location();
-        let body = Body::new(response, &self.blob, range)?;
-        self.known().location = location;
+        let body = Body::new(response, &self.blob, range, Arc::clone(&endpoint))?;
+        let mut known = self.known();
+        if endpoint.is_mirror && !known.mirrors.contains(&endpoint) {
+            known.mirrors.push(Arc::clone(&endpoint));
+        }
+        known.location = location.map(|location| (location, endpoint));
         Ok(body)
     }
 
@@ -124,20 +132,39 @@ impl Source {
         }
     }
 
-    fn location(&self) -> Option<Location> {
+    fn location(&self) -> Option<(Location, Arc<Endpoint>)> {
         self.known().location.clone()
     }
 
-    /// Asks the registry again where the blob lies; for who has seen the other place fail.
-    pub fn forget_location(&self) {
-        let place = {
-            let mut known = self.known();
-            known.location = None;
-            // The next place has another validator for the same bytes.
-            known.tag = None;
-            known.place
-        };
-        self.client.leave_place(&self.reference, place);
+    /// Takes note that an answer, or the lack of one, was of no use: the registry is asked again where the blob lies.
+    /// `by` is the one that had begun to answer; a mirror that fails a second time is left.
+    pub fn note_failure(&self, by: Option<&Arc<Endpoint>>) {
+        let mut known = self.known();
+        known.location = None;
+        // The next place has another validator for the same bytes.
+        known.tag = None;
+        let Some(mirror) = by.filter(|by| by.is_mirror) else { return };
+        if known.warned.as_ref() == Some(mirror) {
+            self.client.leave(&self.reference, mirror);
+        }
+        known.warned = Some(Arc::clone(mirror));
+    }
+
+    /// Leaves all mirrors that have sent bytes, as these are wrong; says whether there were any.
+    pub fn leave_mirrors(&self) -> bool {
+        let mirrors = std::mem::take(&mut self.known().mirrors);
+        mirrors.iter().for_each(|mirror| self.client.leave(&self.reference, mirror));
+        !mirrors.is_empty()
+    }
+
+    /// What is fetched.
+    pub const fn blob(&self) -> &Descriptor {
+        &self.blob
+    }
+
+    /// What the user named.
+    pub const fn reference(&self) -> &Reference {
+        &self.reference
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

@@ -20,6 +20,7 @@ use super::http::{self, Http, Security};
 use super::request::{Method, Request};
 use super::safe_url::SafeUrl;
 use crate::reference::Reference;
+use crate::registries_conf::Endpoint;
 
 /// What a token may be large at most; the largest seen are some 8 KiB.
 const MAX_ANSWER: u64 = 1024 * 1024;
@@ -74,7 +75,8 @@ pub(super) struct Tokens {
     /// The first registry that asked for the explicit credentials, and the only one that gets them: users type one
     /// password, and a command may name several registries.
     explicit_for: OnceLock<String>,
-    slots: Mutex<HashMap<String, Slot>>,
+    /// By repository, and whether it was asked where anybody may listen.
+    slots: Mutex<HashMap<(String, bool), Slot>>,
 }
 
 type Slot = Arc<tokio::sync::Mutex<Grant>>;
@@ -85,20 +87,21 @@ impl Tokens {
     }
 
     /// The grant for the repository, if it has one; waits while another request renews it.
-    pub async fn current(&self, reference: &Reference) -> Grant {
-        self.slot(reference).lock().await.clone()
+    pub async fn current(&self, endpoint: &Endpoint) -> Grant {
+        self.slot(endpoint).lock().await.clone()
     }
 
-    /// A grant other than the `refused` one. Explicit credentials are for a place that the user named. `refusal` is what the registry answered, for the error.
+    /// A grant other than the `refused` one. Explicit credentials are for a registry that the user named. `refusal` is what
+    /// the registry answered, for the error.
     pub async fn renew(
         &self,
         http: &Http,
-        trust: Trust,
-        (reference, is_named): (&Reference, bool),
+        trust: &Trust,
+        (endpoint, is_named): (&Endpoint, bool),
         refused: &Grant,
         refusal: Refusal,
     ) -> Result<Grant> {
-        let slot = self.slot(reference);
+        let (slot, reference) = (self.slot(endpoint), &endpoint.reference);
         let mut grant = slot.lock().await;
         if grant.authorization != refused.authorization {
             return Ok(grant.clone());
@@ -115,9 +118,9 @@ impl Tokens {
         Ok(grant.clone())
     }
 
-    fn slot(&self, reference: &Reference) -> Slot {
+    fn slot(&self, endpoint: &Endpoint) -> Slot {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(slots.entry(reference.name()).or_default())
+        Arc::clone(slots.entry((endpoint.reference.name(), endpoint.insecure)).or_default())
     }
 
     fn credentials_for(&self, registry: &str, is_named: bool) -> Credentials {
@@ -154,7 +157,7 @@ pub(super) struct Refusal {
 /// One way from a refusal to a grant.
 struct Exchange<'a> {
     http: &'a Http,
-    trust: Trust,
+    trust: &'a Trust,
     reference: &'a Reference,
     access: &'a Access,
     credential: Option<Credential>,

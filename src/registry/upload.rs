@@ -16,6 +16,7 @@ use super::{Client, Target, not_found};
 use crate::cause::one_line;
 use crate::manifest::Descriptor;
 use crate::reference::Reference;
+use crate::registries_conf::Endpoint;
 
 /// How a blob came to be in a repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +118,8 @@ impl Client {
 
     /// Whether the repository has the blob; a registry that does not say so to HEAD is asked by the upload itself.
     async fn has_blob(&self, reference: &Reference, blob: &Descriptor) -> Result<bool> {
-        let response = self.send(reference, &format!("blobs/{}", blob.digest), &Request::new(Method::Head)).await?;
+        let request = Request::new(Method::Head);
+        let (response, _) = self.send(reference, &format!("blobs/{}", blob.digest), &request).await?;
         match response.success().await {
             Ok(_) => Ok(true),
             Err(error) if error.is_transient() => Err(error),
@@ -129,20 +131,22 @@ impl Client {
     async fn begin(&self, reference: &Reference, upload: &Upload) -> Result<Option<Place>> {
         if let Some(other) = &upload.other {
             match self.open(reference, vec![("mount", upload.blob.digest.to_string()), ("from", other.clone())]).await {
-                Ok(response) if response.status() == 201 => return Ok(None),
-                Ok(response) => return response.place(self.trust(reference)).map(Some),
+                Ok((response, _)) if response.status() == 201 => return Ok(None),
+                Ok((response, own)) => return response.place(&self.trust(&own)).map(Some),
                 Err(error) if error.is_transient() => return Err(error),
                 // It may be that only the other repository is refused.
                 Err(error) => tracing::debug!(%error, other, "the blob is not taken from there"),
             }
         }
-        self.open(reference, Vec::new()).await?.place(self.trust(reference)).map(Some)
+        let (response, own) = self.open(reference, Vec::new()).await?;
+        response.place(&self.trust(&own)).map(Some)
     }
 
-    async fn open(&self, reference: &Reference, query: Vec<(&'static str, String)>) -> Result<Response> {
+    async fn open(&self, reference: &Reference, query: Vec<(&'static str, String)>) -> Result<(Response, Endpoint)> {
         let request = Request { query, ..Request::new(Method::Post) };
-        let response = self.send(reference, "blobs/uploads/", &request).await?;
-        response.success().await.map_err(|error| not_found(reference, error))
+        let (response, own) = self.send(reference, "blobs/uploads/", &request).await?;
+        let response = response.success().await.map_err(|error| not_found(reference, error))?;
+        Ok((response, own))
     }
 
     async fn send_rest(&self, reference: &Reference, upload: &Upload, place: &Place, offset: u64) -> Result<Place> {
@@ -157,9 +161,10 @@ impl Client {
         let (file, sent) = (Arc::clone(&upload.file), Arc::clone(&upload.sent));
         request.payload = Some(Payload::Part(Part { file, range, moved: Arc::default(), sent }));
         // ECR answers 201 (kitops#821).
-        let response = self.send_authorized(reference, Target::Place(place), &request).await?.success().await?;
+        let (response, own) = self.send_to_own(reference, Target::Place(place), &request).await?;
+        let response = response.success().await?;
         match response.header("location") {
-            Some(_) => response.place(self.trust(reference)),
+            Some(_) => response.place(&self.trust(&own)),
             None => Ok(place.clone()),
         }
     }
@@ -167,20 +172,20 @@ impl Client {
     async fn close(&self, reference: &Reference, upload: &Upload, place: &Place) -> Result<Sent> {
         let mut request = Request::new(Method::Put).header("content-type", String::from("application/octet-stream"));
         request.query = vec![("digest", upload.blob.digest.to_string())];
-        self.send_authorized(reference, Target::Place(place), &request).await?.success().await?;
+        self.send_to_own(reference, Target::Place(place), &request).await?.0.success().await?;
         Ok(Sent::Uploaded)
     }
 
     /// Where an upload that broke off goes on; nothing where the registry does not tell, and it must begin anew.
     async fn ask_again(&self, reference: &Reference, upload: &Upload, place: &Place) -> Result<Option<(Place, u64)>> {
-        let response = self.send_authorized(reference, Target::Place(place), &Request::new(Method::Get)).await?;
+        let (response, own) = self.send_to_own(reference, Target::Place(place), &Request::new(Method::Get)).await?;
         let response = match response.success().await {
             Ok(response) => response,
             Err(error) if error.is_transient() => return Err(error),
             Err(_) => return Ok(None),
         };
         let Some(offset) = received(&response).filter(|offset| *offset <= upload.blob.size) else { return Ok(None) };
-        Ok(Some((response.place(self.trust(reference)).unwrap_or_else(|_| place.clone()), offset)))
+        Ok(Some((response.place(&self.trust(&own)).unwrap_or_else(|_| place.clone()), offset)))
     }
 
     /// Gives the reference's tag, or else its digest, to a manifest whose blobs are in its repository.
@@ -192,7 +197,7 @@ impl Client {
         let mut request = Request::new(Method::Put).header("content-type", media_type.to_owned());
         request.payload = Some(Payload::Bytes(bytes.clone()));
         let version = reference.tag().map_or_else(|| reference.version(), str::to_owned);
-        let response = self.send(reference, &format!("manifests/{version}"), &request).await?;
+        let (response, _) = self.send(reference, &format!("manifests/{version}"), &request).await?;
         response.success().await.map(drop)
     }
 }

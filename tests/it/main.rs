@@ -22,6 +22,7 @@ mod packagings;
 mod parts;
 mod policy;
 mod prefix;
+mod proxies;
 mod pull;
 mod push;
 mod serve;

@@ -29,6 +29,13 @@ impl Mirrored {
         mirrored
     }
 
+    /// Has `first` asked before the other mirror.
+    fn put_first(&self, first: &Registry) {
+        let mirror = |registry: &Registry| format!("[[registry.mirror]]\nlocation = \"{}\"\n", registry.host());
+        let both = mirror(first) + &mirror(&self.mirror);
+        self.configure(&format!("[[registry]]\nlocation = \"{}\"\n{both}", self.registry.host()));
+    }
+
     fn configure(&self, text: &str) {
         fs::write(self.home.path("registries.conf"), text).unwrap();
     }
@@ -74,7 +81,7 @@ fn mirror_that_was_wiped_is_passed_over() {
 #[test]
 fn mirror_that_breaks_off_is_left_in_the_middle_of_a_blob() {
     let mirrored = Mirrored::new(40 << 20);
-    mirrored.mirror.fault(Fault::always("/blobs/", What::CutAfter(3 << 20)));
+    mirrored.mirror.fault(Fault::always("/blobs/", What::CutAfter(200 << 10)));
     mirrored.assert_pulled();
     let (first, rest) = (mirrored.mirror.sent("/blobs/"), mirrored.registry.sent("/blobs/"));
     assert!(first > 0 && rest > 0 && rest < 40 << 20, "{first} {rest}");
@@ -84,6 +91,71 @@ fn mirror_that_breaks_off_is_left_in_the_middle_of_a_blob() {
 fn wrong_bytes_of_a_mirror_are_fetched_elsewhere() {
     let mirrored = Mirrored::new(3 << 20);
     mirrored.mirror.fault(Fault::always("/blobs/", What::WrongByte(1 << 20)));
+    mirrored.assert_pulled();
+}
+
+#[test]
+fn mirror_that_is_down_is_asked_once_also_behind_one_that_only_lacks_the_blobs() {
+    let (mirrored, empty) = (Mirrored::new(100), Registry::start());
+    let files: Vec<(String, Vec<u8>)> = (0..12).map(|at| (format!("{at}.gguf"), bytes(at, 1000))).collect();
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+    for registry in [&mirrored.registry, &mirrored.mirror, &empty] {
+        modelpack(registry, "m", &files);
+    }
+    empty.fault(Fault::always("/blobs/", What::status(404)));
+    mirrored.mirror.fault(Fault::always("/blobs/", What::Close));
+    mirrored.put_first(&empty);
+    mirrored.artishim(&["--connections", "1", "pull", "--quiet", &mirrored.reference]).success();
+    let asked = |registry: &Registry| registry.requests().len();
+    assert!(asked(&mirrored.mirror) <= 2 && asked(&empty) > 12, "{} {}", asked(&mirrored.mirror), asked(&empty));
+}
+
+#[test]
+fn connections_that_fail_together_leave_one_mirror_and_not_the_next() {
+    let (mirrored, bad) = (Mirrored::new(80 << 20), Registry::start());
+    modelpack(&bad, "m", &[("m.gguf", &mirrored.model)]);
+    bad.fault(Fault::always("/blobs/", What::CutAfter(1 << 20)));
+    mirrored.put_first(&bad);
+    mirrored.assert_pulled();
+    assert!(mirrored.registry.requests().is_empty(), "{:?}", mirrored.registry.requests());
+    assert!(mirrored.mirror.sent("/blobs/") > 0);
+}
+
+#[test]
+fn mirror_that_serves_no_ranges_is_kept() {
+    let mirrored = Mirrored::new(40 << 20);
+    mirrored.mirror.fault(Fault::always("/blobs/", What::IgnoreRange));
+    mirrored.assert_pulled();
+    assert!(mirrored.registry.requests().is_empty(), "{:?}", mirrored.registry.requests());
+}
+
+#[test]
+fn mirror_that_fails_by_accident_is_kept() {
+    let mirrored = Mirrored::new(40 << 20);
+    mirrored.mirror.fault(Fault::once("/manifests/", What::Close));
+    mirrored.mirror.fault(Fault::once("/blobs/", What::CutAfter(1 << 20)));
+    mirrored.assert_pulled();
+    assert!(mirrored.registry.requests().is_empty(), "{:?}", mirrored.registry.requests());
+}
+
+#[test]
+fn manifests_of_no_use_are_fetched_elsewhere() {
+    let html = What::Status { status: 200, headers: Vec::new(), body: String::from("<html>Log in</html>") };
+    for fault in [What::CutAfter(50), html, What::status(500), What::Gzip] {
+        let mirrored = Mirrored::new(100);
+        mirrored.mirror.fault(Fault::always("/manifests/", fault.clone()));
+        mirrored.assert_pulled();
+        assert!(!mirrored.registry.requests().is_empty(), "{fault:?}");
+    }
+}
+
+#[test]
+fn wrong_config_of_a_mirror_is_fetched_elsewhere() {
+    let mirrored = Mirrored::new(100);
+    let manifest = mirrored.registry.manifest("m", "1");
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    let (digest, size) = (manifest["config"]["digest"].as_str().unwrap(), manifest["config"]["size"].as_u64().unwrap());
+    mirrored.mirror.push_blob_as(digest, vec![b' '; usize::try_from(size).unwrap()]);
     mirrored.assert_pulled();
 }
 

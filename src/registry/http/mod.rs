@@ -3,19 +3,19 @@
 //! Redirects are followed here and not by the library, because `Authorization` must not go to another host and
 //! because TLS must not be given up on the way.
 
+mod inward;
 mod response;
 
 use std::collections::HashMap;
-use std::io;
-use std::net::ToSocketAddrs;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::{Url, header, redirect};
 use tokio::time::timeout;
 
+use self::inward::{Inward, Resolver};
 pub(super) use self::response::{Location, Place, Response};
-use super::cause::{Cause, NameError};
+use super::cause::Cause;
 use super::certificates::{Certificates, Found};
 use super::error::{Error, Result};
 use super::hosts::{self, Trust};
@@ -61,6 +61,7 @@ fn is_loopback(url: &Url) -> bool {
 pub(super) struct Http {
     user_agent: String,
     certificates: Certificates,
+    inward: Inward,
     clients: Mutex<HashMap<Kind, reqwest::Client>>,
 }
 
@@ -72,20 +73,28 @@ struct Kind {
     verify: bool,
     /// As in Go and docker, a proxy of the environment is not for this machine.
     proxied: bool,
+    /// Whether it must not end at an address of this machine or its link.
+    is_guarded: bool,
 }
 
 impl Kind {
-    fn of(url: &Url, trust: Trust) -> Self {
+    fn of(url: &Url, trust: &Trust) -> Self {
         let is_loopback = is_loopback(url);
-        Self { host: None, verify: !trust.any_certificate.covers(is_loopback), proxied: !is_loopback }
+        let verify = !trust.any_certificate.covers(is_loopback);
+        Self { host: None, verify, proxied: !is_loopback, is_guarded: false }
     }
 }
 
 impl Http {
-    pub fn new(user_agent: String, certificates: Certificates) -> Self {
+    /// Hosts for which `is_named` holds may be led to whatever their address is.
+    pub fn new(
+        user_agent: String,
+        certificates: Certificates,
+        is_named: impl Fn(&str) -> bool + Send + Sync + 'static,
+    ) -> Self {
         // An error says that the program installed a provider already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Self { user_agent, certificates, clients: Mutex::default() }
+        Self { user_agent, certificates, inward: Inward::new(is_named), clients: Mutex::default() }
     }
 
     /// Sends a request and follows its redirects; any other status is an answer.
@@ -94,7 +103,7 @@ impl Http {
         url: &str,
         request: &Request,
         authorization: Option<&Authorization>,
-        trust: Trust,
+        trust: &Trust,
     ) -> Result<Response> {
         let first = parse_url(url, &request.query)?;
         self.send_from(first, request, authorization, trust).await
@@ -106,7 +115,7 @@ impl Http {
         place: &Place,
         request: &Request,
         authorization: Option<&Authorization>,
-        trust: Trust,
+        trust: &Trust,
     ) -> Result<Response> {
         let authorization = authorization.filter(|_| place.is_registry);
         let response = self.send(place.url.as_str(), request, authorization, trust).await?;
@@ -115,7 +124,7 @@ impl Http {
     }
 
     /// Sends a request to where an earlier one was led, without the registry's authorization.
-    pub async fn follow(&self, location: &Location, request: &Request, trust: Trust) -> Result<Response> {
+    pub async fn follow(&self, location: &Location, request: &Request, trust: &Trust) -> Result<Response> {
         let response = self.send_from(location.0.clone(), request, None, trust).await?;
         Ok(Response { redirected: true, ..response })
     }
@@ -125,7 +134,7 @@ impl Http {
         first: Url,
         request: &Request,
         authorization: Option<&Authorization>,
-        trust: Trust,
+        trust: &Trust,
     ) -> Result<Response> {
         let mut authorization = authorization;
         let mut url = first.clone();
@@ -150,9 +159,9 @@ impl Http {
         request: &Request,
         url: &Url,
         authorization: Option<&Authorization>,
-        trust: Trust,
+        trust: &Trust,
     ) -> Result<reqwest::Response> {
-        let client = self.client(url, trust)?;
+        let client = self.client(url, trust).await?;
         let mut builder = match request.method {
             Method::Get => client.get(url.clone()),
             Method::Head => client.head(url.clone()),
@@ -174,15 +183,19 @@ impl Http {
         };
         let late = |after| Error::Unreachable { host: shown_host(url), source: Cause::Timeout(after) };
         let answer = while_it_moves(builder.send(), request).await.map_err(late)?;
-        let answer = answer.map_err(|error| unreachable(url, &error))?;
+        let answer = answer.map_err(|error| unanswered(url, &error, trust))?;
         tracing::debug!(method = request.method.as_str(), url = %SafeUrl::new(url.as_str()), status = %answer.status());
         Ok(answer)
     }
 
     /// Clients are made when they are needed: one that verifies cannot be made where there are no CA certificates.
-    fn client(&self, url: &Url, trust: Trust) -> Result<reqwest::Client> {
+    async fn client(&self, url: &Url, trust: &Trust) -> Result<reqwest::Client> {
         let host = Some(shown_host(url)).filter(|host| self.certificates.are_there(host));
-        let kind = Kind { host, ..Kind::of(url, trust) };
+        let is_guarded = self.inward.is_forbidden(&shown_host(url), &trust.host).await;
+        if is_guarded && inward::is_literal(url.host_str().unwrap_or_default()) {
+            return Err(Error::Inward { registry: trust.host.clone(), host: shown_host(url) });
+        }
+        let kind = Kind { host, is_guarded, ..Kind::of(url, trust) };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&kind) {
             return Ok(client.clone());
@@ -194,7 +207,7 @@ impl Http {
             // Blobs come faster by several connections than by one that is shared.
             .http1_only()
             .connect_timeout(CONNECT_TIMEOUT)
-            .dns_resolver(Resolver)
+            .dns_resolver(Resolver { is_guarded })
             .tls_danger_accept_invalid_certs(!kind.verify);
         let builder = if kind.proxied { builder } else { builder.no_proxy() };
         let builder = match &kind.host {
@@ -269,7 +282,7 @@ fn redirect_target(request: &Request, answer: &reqwest::Response) -> Result<Opti
     target.map(Some).ok_or_else(|| Error::protocol(&shown, "its redirect leads nowhere"))
 }
 
-fn check_redirect(first: &Url, target: &Url, trust: Trust) -> Result<()> {
+fn check_redirect(first: &Url, target: &Url, trust: &Trust) -> Result<()> {
     match security_of(target) {
         Some(Security::Tls) => Ok(()),
         Some(security) if trust.plain_http.covers(security == Security::PlainLoopback) => Ok(()),
@@ -282,6 +295,13 @@ fn shown_host(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
+fn unanswered(url: &Url, error: &reqwest::Error, trust: &Trust) -> Error {
+    match cause(error) {
+        Cause::Inward => Error::Inward { registry: trust.host.clone(), host: shown_host(url) },
+        source => Error::Unreachable { host: shown_host(url), source },
+    }
+}
+
 fn unreachable(url: &Url, error: &reqwest::Error) -> Error {
     Error::Unreachable { host: shown_host(url), source: cause(error) }
 }
@@ -291,20 +311,6 @@ fn cause(error: &reqwest::Error) -> Cause {
         _ if error.is_timeout() && error.is_connect() => Cause::Timeout(CONNECT_TIMEOUT),
         Cause::Other(words) if error.is_builder() => Cause::Tls(words),
         cause => cause,
-    }
-}
-
-/// Looks names up as the system does, with an error that is recognised afterwards.
-struct Resolver;
-
-impl reqwest::dns::Resolve for Resolver {
-    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
-        Box::pin(async move {
-            let search = tokio::task::spawn_blocking(move || (name.as_str(), 0).to_socket_addrs());
-            let found = search.await.map_err(io::Error::other).and_then(|found| found);
-            let addresses = found.map_err(|error| NameError::new(&error))?;
-            Ok(Box::new(addresses) as reqwest::dns::Addrs)
-        })
     }
 }
 
@@ -326,12 +332,12 @@ mod tests {
         ];
         for (text, tls_verify, verify, may_lead_there) in cases {
             let (target, trust) = (url(text), Trust::of("127.0.0.1:5000", tls_verify));
-            assert_eq!(Kind::of(&target, trust).verify, verify, "{text} {tls_verify:?}");
-            assert_eq!(check_redirect(&first, &target, trust).is_ok(), may_lead_there, "{text} {tls_verify:?}");
+            assert_eq!(Kind::of(&target, &trust).verify, verify, "{text} {tls_verify:?}");
+            assert_eq!(check_redirect(&first, &target, &trust).is_ok(), may_lead_there, "{text} {tls_verify:?}");
         }
         let foreign = Trust::of("quay.io", None);
-        assert!(Kind::of(&url("https://localhost/"), foreign).verify);
-        assert!(check_redirect(&first, &url("http://localhost/"), foreign).is_err());
+        assert!(Kind::of(&url("https://localhost/"), &foreign).verify);
+        assert!(check_redirect(&first, &url("http://localhost/"), &foreign).is_err());
     }
 
     #[test]

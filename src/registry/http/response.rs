@@ -75,7 +75,7 @@ impl Response {
     }
 
     /// Where the answer says that an upload goes on.
-    pub fn place(&self, trust: Trust) -> Result<Place> {
+    pub fn place(&self, trust: &Trust) -> Result<Place> {
         let location = self.header("location").unwrap_or_default();
         let target = self.answer.url().join(location).ok().filter(|_| !location.is_empty());
         let url = target.ok_or_else(|| Error::protocol(&self.url, "it does not say where the upload goes on"))?;

@@ -129,6 +129,11 @@ impl Registry {
         digest
     }
 
+    /// What was pushed.
+    pub fn manifest(&self, repository: &str, version: &str) -> Vec<u8> {
+        self.shared.state().manifests[&format!("{repository}/{version}")].to_vec()
+    }
+
     pub fn fault(&self, fault: Fault) {
         self.shared.state().faults.push(fault);
     }

@@ -11,6 +11,8 @@ pub struct Request {
     pub method: String,
     /// With the query.
     pub path: String,
+    /// The host whose proxy it takes this registry for.
+    pub proxied_for: Option<String>,
     pub range: Option<String>,
     pub if_range: Option<String>,
     pub authorization: Option<String>,
@@ -35,10 +37,13 @@ pub struct Request {
 
 impl Request {
     fn new(line: &str) -> Self {
-        let mut words = line.split_whitespace().map(str::to_owned);
+        let mut words = line.split_whitespace();
+        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let proxied = target.strip_prefix("http://").and_then(|rest| rest.split_once('/'));
         Self {
-            method: words.next().unwrap_or_default(),
-            path: words.next().unwrap_or_default(),
+            method: method.to_owned(),
+            path: proxied.map_or_else(|| target.to_owned(), |(_, path)| format!("/{path}")),
+            proxied_for: proxied.map(|(host, _)| host.to_owned()),
             range: None,
             if_range: None,
             authorization: None,
