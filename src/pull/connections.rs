@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio::time::MissedTickBehavior;
@@ -34,6 +34,10 @@ pub(super) struct Connections {
     ended: Mutex<(u64, Duration)>,
     /// Whether the registry has answered a range with that range, or has said that it would.
     serves_ranges: AtomicBool,
+    /// When bytes last waited for who takes them.
+    held_up: Mutex<Option<Instant>>,
+    /// Held by who looks for a faster place.
+    scouting: tokio::sync::Mutex<()>,
 }
 
 /// How many slots there are and how many there should be.
@@ -65,6 +69,8 @@ impl Connections {
             blobs: AtomicUsize::new(blobs),
             ended: Mutex::default(),
             serves_ranges: AtomicBool::new(known.accepts_ranges),
+            held_up: Mutex::default(),
+            scouting: tokio::sync::Mutex::default(),
         });
         tokio::spawn(adapt(Arc::downgrade(&connections)));
         connections
@@ -83,9 +89,35 @@ impl Connections {
         self.settle(bytes);
     }
 
-    /// Whether a byte of any blob has come.
-    pub fn have_brought_bytes(&self) -> bool {
-        self.received.load(Ordering::Relaxed) > 0
+    /// How many bytes have come.
+    pub fn total(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes did not come yet.
+    pub fn left(&self) -> u64 {
+        self.left.load(Ordering::Relaxed)
+    }
+
+    /// How many connections are open.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Bytes came faster than they were taken.
+    pub fn hold_up(&self) {
+        *self.held_up.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether it is the registry that has been waited for of late, and not who takes the bytes.
+    pub fn wait_for_registry(&self, period: Duration) -> bool {
+        let held_up = *self.held_up.lock().unwrap_or_else(PoisonError::into_inner);
+        held_up.is_none_or(|at| at.elapsed() > period)
+    }
+
+    /// The right to look for a faster place, which one blob has at a time.
+    pub fn scouting(&self) -> Option<impl Drop> {
+        self.scouting.try_lock().ok()
     }
 
     /// Takes bytes that need not come off what is left.

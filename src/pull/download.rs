@@ -4,6 +4,7 @@
 //! in [`super::work`], when to give up in [`super::failures`], and how many connections there are in
 //! [`super::connections`].
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use tokio::time::timeout;
 use super::batch::Batch;
 use super::connections::Connections;
 use super::failures::{Failures, Verdict};
+use super::scout::Scout;
 use super::work::{Chunk, Mode, Step, Work};
 use super::{Error, Interrupt, Result, Session, join};
 use crate::cause::one_line;
@@ -44,6 +46,13 @@ pub(super) trait Sink: Send + Sync + 'static {
 
     /// Takes pieces that lie one behind the other from `offset` on, and says how many bytes were new.
     fn take(&self, offset: u64, pieces: Vec<Bytes>) -> impl Future<Output = Result<u64>> + Send;
+}
+
+/// Waits, and tells how long that took.
+async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
+    let began = Instant::now();
+    let result = work.await;
+    (result, began.elapsed())
 }
 
 /// One blob on its way into a sink.
@@ -138,9 +147,19 @@ impl<S: Sink> Download<S> {
         let ended = tokio::select! {
             ended = join(&mut workers) => ended,
             () = stop.heard() => Err(Error::Interrupted),
+            never = this.leave_slow_places() => match never {},
         };
         workers.shutdown().await;
         ended
+    }
+
+    /// Has what a slow mirror is sending fetched from a faster place, as often as there is one.
+    async fn leave_slow_places(&self) -> Infallible {
+        let scout = Scout { connections: &self.connections, source: &self.source };
+        while scout.run().await {
+            self.state().work.interrupt();
+        }
+        std::future::pending().await
     }
 
     async fn work(self: Arc<Self>) -> Result<()> {
@@ -194,7 +213,11 @@ impl<S: Sink> Download<S> {
                 return Ok(end?);
             }
             // The next bytes are received while these are written.
-            let (taken, next) = tokio::join!(taken, self.gather(&mut body, offset + length, chunk));
+            let next = self.gather(&mut body, offset + length, chunk);
+            let ((taken, taking), (next, receiving)) = tokio::join!(timed(taken), timed(next));
+            if taking > receiving {
+                self.connections.hold_up();
+            }
             taken?;
             batch = next;
         }
@@ -285,7 +308,7 @@ impl<S: Sink> Download<S> {
         let took = state.work.end(chunk, missing, now);
         self.connections.ended(chunk.position() - chunk.start, took);
         // Whose bytes have come before is there, even if its name cannot be found just now.
-        let is_known = self.connections.have_brought_bytes();
+        let is_known = self.connections.total() > 0;
         let error = match fetched {
             Err(Error::Registry(error)) if error.may_pass(is_known) || error.refuses_range() => error,
             other => return other,

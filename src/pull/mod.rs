@@ -6,7 +6,8 @@
 //! below it, or below the [`part`] it stands for.
 //!
 //! A blob's way: [`blob`] claims it in the store, [`download`] fetches it with the [`connections`] there are, range by
-//! range as [`work`] hands them out, as long as [`failures`] bears with the registry. [`stream`] sends the same
+//! range as [`work`] hands them out, as long as [`failures`] bears with the registry; a
+//! [`scout`] looks for a faster place beside a slow mirror. [`stream`] sends the same
 //! downloads in order to a reader, and nothing is staged; [`opener`] begins them one ahead of the other. [`arrivals`]
 //! lets archives be unpacked while they come. [`prefix`] brings the first bytes of a blob for who only wants to know what
 //! it is.
@@ -24,6 +25,7 @@ mod opener;
 mod part;
 mod prefix;
 mod ramp;
+mod scout;
 mod settings;
 mod stream;
 mod work;

@@ -42,7 +42,7 @@ pub(super) struct Chunk {
     /// Up to where bytes were taken.
     position: AtomicU64,
     end: AtomicU64,
-    /// Told when another connection does the rest.
+    /// Told when another connection does the rest, or when it is to be asked for elsewhere.
     pub taken: Notify,
 }
 
@@ -166,6 +166,11 @@ impl Work {
             self.pending.remove(&(running.chunk.start..running.chunk.end()));
         }
         took
+    }
+
+    /// Has all connections begin anew with what is missing, as there is a better place to ask.
+    pub fn interrupt(&self) {
+        self.running.iter().for_each(|running| running.chunk.taken.notify_one());
     }
 
     /// The registry has answered a range with something else; from now on it is asked for less.

@@ -46,6 +46,11 @@ impl Endpoints {
         }
     }
 
+    /// Whether it is asked no more.
+    pub fn has_left(&self, named: &Reference, endpoint: &Endpoint) -> bool {
+        endpoint.is_mirror && self.left().contains(&key(named, endpoint))
+    }
+
     fn left(&self) -> MutexGuard<'_, HashSet<(String, String)>> {
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -262,7 +262,29 @@ impl Client {
         if !request.method.is_reading() || self.0.access != Access::Pull {
             return self.send_to_own(reference, target, request).await;
         }
-        let Places { mirrors, own } = self.0.endpoints.find(reference)?;
+        let places = self.0.endpoints.find(reference)?;
+        self.send_to_any(reference, places, target, request).await
+    }
+
+    /// The same without the place that comes first.
+    async fn send_elsewhere(
+        &self,
+        reference: &Reference,
+        path: &str,
+        request: &Request,
+    ) -> Result<(Response, Endpoint)> {
+        let mut places = self.0.endpoints.find(reference)?;
+        places.mirrors = places.mirrors.split_off(1.min(places.mirrors.len()));
+        self.send_to_any(reference, places, Target::Path(path), request).await
+    }
+
+    async fn send_to_any(
+        &self,
+        reference: &Reference,
+        Places { mirrors, own }: Places,
+        target: Target<'_>,
+        request: &Request,
+    ) -> Result<(Response, Endpoint)> {
         for mirror in mirrors {
             match self.ask_mirror(reference, &mirror, target, request).await {
                 Ok(response) if response.status() < 400 || response.status() == 416 => return Ok((response, mirror)),
@@ -303,6 +325,15 @@ impl Client {
             }
             answer => answer,
         }
+    }
+
+    /// The mirror that is asked before all others.
+    fn first_mirror(&self, reference: &Reference) -> Option<Endpoint> {
+        self.0.endpoints.find(reference).ok()?.mirrors.into_iter().next()
+    }
+
+    fn has_left(&self, reference: &Reference, endpoint: &Endpoint) -> bool {
+        self.0.endpoints.has_left(reference, endpoint)
     }
 
     /// Asks a mirror no more.

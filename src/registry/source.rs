@@ -81,6 +81,26 @@ impl Source {
         self.accept(response, Arc::new(endpoint), range).await
     }
 
+    /// Opens the blob at a place behind the one that serves it, to see what that place is like.
+    pub async fn open_elsewhere(&self, range: &Range<u64>) -> Result<Body> {
+        let request = Request::new(Method::Get).header("range", body::header(range));
+        let path = format!("blobs/{}", self.blob.digest);
+        let (response, endpoint) = self.client.send_elsewhere(&self.reference, &path, &request).await?;
+        Body::new(response.success().await?, &self.blob, range, Arc::new(endpoint))
+    }
+
+    /// Whether a mirror serves the blob, behind which there are other places.
+    pub fn has_other_places(&self) -> bool {
+        self.client.first_mirror(&self.reference).is_some()
+    }
+
+    /// Leaves the mirror that serves the blob; says whether there was one.
+    pub fn leave_place(&self) -> bool {
+        let mirror = self.client.first_mirror(&self.reference);
+        mirror.iter().for_each(|mirror| self.client.leave(&self.reference, mirror));
+        mirror.is_some()
+    }
+
     fn request(&self, range: &Range<u64>) -> Request {
         let request = Request::new(Method::Get);
         if *range == (0..self.blob.size) {
@@ -132,8 +152,10 @@ impl Source {
         }
     }
 
+    /// Where the registry led to, unless that was a mirror which has been left since.
     fn location(&self) -> Option<(Location, Arc<Endpoint>)> {
-        self.known().location.clone()
+        let location = self.known().location.clone();
+        location.filter(|(_, endpoint)| !self.client.has_left(&self.reference, endpoint))
     }
 
     /// Takes note that an answer, or the lack of one, was of no use: the registry is asked again where the blob lies.

@@ -88,6 +88,26 @@ fn mirror_that_breaks_off_is_left_in_the_middle_of_a_blob() {
 }
 
 #[test]
+fn slow_mirror_is_left_for_a_faster_place() {
+    let mirrored = Mirrored::new(20 << 20);
+    mirrored.mirror.fault(Fault::always("/blobs/", What::Slow(20_000)));
+    mirrored.assert_pulled();
+    let (slow, fast) = (mirrored.mirror.sent("/blobs/"), mirrored.registry.sent("/blobs/"));
+    assert!(slow > 0 && slow < 5 << 20 && fast < 22 << 20, "{slow} {fast}");
+}
+
+#[test]
+fn mirror_that_is_as_slow_as_everything_is_kept() {
+    let mirrored = Mirrored::new(700_000);
+    for registry in [&mirrored.mirror, &mirrored.registry] {
+        registry.fault(Fault::always("/blobs/", What::Slow(60_000)));
+    }
+    mirrored.artishim(&["--connections", "1", "pull", "--quiet", &mirrored.reference]).success();
+    let (slow, sample) = (mirrored.mirror.sent("/blobs/"), mirrored.registry.sent("/blobs/"));
+    assert!(slow >= 700_000 && sample > 0, "{slow} {sample}");
+}
+
+#[test]
 fn wrong_bytes_of_a_mirror_are_fetched_elsewhere() {
     let mirrored = Mirrored::new(3 << 20);
     mirrored.mirror.fault(Fault::always("/blobs/", What::WrongByte(1 << 20)));
