@@ -28,6 +28,9 @@ pub enum Cause {
     /// TLS was asked for and plain HTTP came back.
     #[error("registry speaks plain HTTP")]
     PlainHttp,
+    /// The server speaks no HTTP/1.1.
+    #[error("it speaks HTTP/2 only")]
+    Http2Only,
     /// TLS went wrong in another way.
     #[error("TLS does not work: {0}")]
     Tls(String),
@@ -80,7 +83,20 @@ impl Cause {
 
     /// Whether the same request may succeed a little later.
     pub const fn is_transient(&self) -> bool {
-        !matches!(self, Self::NoSuchHost(_) | Self::Certificate(_) | Self::PlainHttp | Self::Tls(_) | Self::Inward)
+        !matches!(
+            self,
+            Self::NoSuchHost(_)
+                | Self::Certificate(_)
+                | Self::PlainHttp
+                | Self::Http2Only
+                | Self::Tls(_)
+                | Self::Inward
+        )
+    }
+
+    /// Whether the server may be one that speaks nothing but HTTP/2: some say so, some hang up.
+    pub(super) const fn suggests_http2(&self) -> bool {
+        matches!(self, Self::Http2Only | Self::Closed | Self::Other(_))
     }
 
     /// Whether a registry that may be asked without TLS should be.
@@ -122,6 +138,7 @@ fn tls_cause(error: &rustls::Error) -> Cause {
     use rustls::CertificateError as Reason;
     match error {
         rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => Cause::PlainHttp,
+        rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol) => Cause::Http2Only,
         rustls::Error::InvalidCertificate(reason) => Cause::Certificate(match reason {
             Reason::UnknownIssuer => String::from("unknown authority"),
             Reason::BadSignature => String::from("its signature is wrong"),

@@ -126,6 +126,37 @@ fn certificates_are_taken_from_where_podman_takes_them() {
     }
 }
 
+/// nghttpd, which knows no HTTP/1.1, with the files of a registry; `$name` is a model of it.
+const REGISTRY_OF_HTTP2: &str = r#"
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -subj /CN=h2 -days 2 -out ca.crt \
+        -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE 2>log
+    oras push --oci-layout layout:1 tiny.gguf >>log
+    manifest=$(oras manifest fetch --oci-layout layout:1)
+    mkdir -p www/v2/acme/m/manifests www/v2/acme/m/blobs
+    printf %s "$manifest" >www/v2/acme/m/manifests/1
+    for blob in layout/blobs/sha256/*; do cp $blob www/v2/acme/m/blobs/sha256:${blob##*/}; done
+    port=$(($$ % 20000 + 30000))
+    nghttpd --address=127.0.0.1 -d www $port key.pem ca.crt >>log 2>&1 &
+    trap "kill $!" EXIT
+    until curl -s --cacert ca.crt --http2-prior-knowledge https://127.0.0.1:$port/ >/dev/null; do sleep 0.1; done
+    name=127.0.0.1:$port/acme/m:1
+"#;
+
+#[test]
+#[ignore = "needs root and contrib/testbed"]
+fn registry_that_speaks_nothing_but_http2_is_pulled_from() {
+    let shop = Workshop::new("registries");
+    let said = shop.run(&format!(
+        "{REGISTRY_OF_HTTP2}
+        ! curl -s --http1.1 --cacert ca.crt https://$name >/dev/null || echo HTTP/1.1 >&2
+        mkdir authority && cp ca.crt authority
+        artishim() {{ {} --engine none --store $PWD/store --retry 0 --cert-dir authority --tls-verify=true \"$@\"; }}
+        artishim pull --quiet $name && artishim extract $name out && cmp out tiny.gguf && echo pulled",
+        env!("CARGO_BIN_EXE_artishim")
+    ));
+    assert_eq!(said, "pulled\n");
+}
+
 #[test]
 #[ignore = "needs root and contrib/testbed"]
 fn policy_lets_pass_what_skopeo_lets_pass_by_the_same_file() {

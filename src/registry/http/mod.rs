@@ -62,6 +62,8 @@ pub(super) struct Http {
     user_agent: String,
     certificates: Certificates,
     inward: Inward,
+    /// The hosts that have answered, and whether they speak nothing but HTTP/2.
+    speak_http2: Mutex<HashMap<String, bool>>,
     clients: Mutex<HashMap<Kind, reqwest::Client>>,
 }
 
@@ -75,13 +77,15 @@ struct Kind {
     proxied: bool,
     /// Whether it must not end at an address of this machine or its link.
     is_guarded: bool,
+    /// Blobs come faster by several connections than by one that is shared, so HTTP/2 is for those who want nothing else.
+    is_http2: bool,
 }
 
 impl Kind {
     fn of(url: &Url, trust: &Trust) -> Self {
         let is_loopback = is_loopback(url);
         let verify = !trust.any_certificate.covers(is_loopback);
-        Self { host: None, verify, proxied: !is_loopback, is_guarded: false }
+        Self { host: None, verify, proxied: !is_loopback, is_guarded: false, is_http2: false }
     }
 }
 
@@ -94,7 +98,13 @@ impl Http {
     ) -> Self {
         // An error says that the program installed a provider already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Self { user_agent, certificates, inward: Inward::new(is_named), clients: Mutex::default() }
+        Self {
+            user_agent,
+            certificates,
+            inward: Inward::new(is_named),
+            speak_http2: Mutex::default(),
+            clients: Mutex::default(),
+        }
     }
 
     /// Sends a request and follows its redirects; any other status is an answer.
@@ -154,6 +164,7 @@ impl Http {
         Err(Error::protocol(&SafeUrl::new(first.as_str()), format!("more than {MAX_REDIRECTS} redirects")))
     }
 
+    /// Sends a request, by HTTP/2 where the server speaks nothing else.
     async fn send_once(
         &self,
         request: &Request,
@@ -161,7 +172,32 @@ impl Http {
         authorization: Option<&Authorization>,
         trust: &Trust,
     ) -> Result<reqwest::Response> {
-        let client = self.client(url, trust).await?;
+        let known = self.speak_http2.lock().unwrap_or_else(PoisonError::into_inner).get(&shown_host(url)).copied();
+        let is_http2 = known.unwrap_or_default();
+        let first = self.send_by(request, url, authorization, trust, is_http2).await;
+        let (is_http2, answer) = match first {
+            Err(Error::Unreachable { source, .. })
+                if known.is_none() && url.scheme() == "https" && source.suggests_http2() =>
+            {
+                (true, self.send_by(request, url, authorization, trust, true).await)
+            }
+            answer => (is_http2, answer),
+        };
+        if known.is_none() && answer.is_ok() {
+            self.speak_http2.lock().unwrap_or_else(PoisonError::into_inner).insert(shown_host(url), is_http2);
+        }
+        answer
+    }
+
+    async fn send_by(
+        &self,
+        request: &Request,
+        url: &Url,
+        authorization: Option<&Authorization>,
+        trust: &Trust,
+        is_http2: bool,
+    ) -> Result<reqwest::Response> {
+        let client = self.client(url, trust, is_http2).await?;
         let mut builder = match request.method {
             Method::Get => client.get(url.clone()),
             Method::Head => client.head(url.clone()),
@@ -189,13 +225,13 @@ impl Http {
     }
 
     /// Clients are made when they are needed: one that verifies cannot be made where there are no CA certificates.
-    async fn client(&self, url: &Url, trust: &Trust) -> Result<reqwest::Client> {
+    async fn client(&self, url: &Url, trust: &Trust, is_http2: bool) -> Result<reqwest::Client> {
         let host = Some(shown_host(url)).filter(|host| self.certificates.are_there(host));
         let is_guarded = self.inward.is_forbidden(&shown_host(url), &trust.host).await;
         if is_guarded && inward::is_literal(url.host_str().unwrap_or_default()) {
             return Err(Error::Inward { registry: trust.host.clone(), host: shown_host(url) });
         }
-        let kind = Kind { host, is_guarded, ..Kind::of(url, trust) };
+        let kind = Kind { host, is_guarded, is_http2, ..Kind::of(url, trust) };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&kind) {
             return Ok(client.clone());
@@ -204,11 +240,10 @@ impl Http {
             .user_agent(&self.user_agent)
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
-            // Blobs come faster by several connections than by one that is shared.
-            .http1_only()
             .connect_timeout(CONNECT_TIMEOUT)
             .dns_resolver(Resolver { is_guarded })
             .tls_danger_accept_invalid_certs(!kind.verify);
+        let builder = if kind.is_http2 { builder } else { builder.http1_only() };
         let builder = if kind.proxied { builder } else { builder.no_proxy() };
         let builder = match &kind.host {
             Some(host) => with_certificates(builder, self.certificates.find(host)?, url)?,
