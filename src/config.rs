@@ -12,7 +12,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 pub use self::file::{CONNECTIONS, Config, Wrong};
-pub use self::registries::CONTAINERS_REGISTRIES_CONF;
+pub use self::registries::{CONTAINERS_REGISTRIES_CONF, RegistriesFiles, Text};
 
 /// The system's configuration file.
 const SYSTEM_FILE: &str = "/etc/artishim/config.toml";
@@ -56,6 +56,15 @@ pub enum Error {
     /// A configuration file that exists cannot be read, or one that was named does not exist.
     #[error("configuration file {}", path.display())]
     Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A file of the containers tools that exists cannot be read, or one that was named does not exist.
+    #[error("{}", path.display())]
+    Containers {
         /// The file.
         path: PathBuf,
         /// What the system said.
@@ -229,7 +238,7 @@ impl Environment {
     /// The directories of containers-certs.d(5), and docker's own; those that are not there are passed over.
     pub fn certificate_directories(&self) -> Vec<PathBuf> {
         let system = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
-        std::iter::once(self.config_home().join("containers/certs.d")).chain(system).collect()
+        std::iter::once(self.containers_home().join("certs.d")).chain(system).collect()
     }
 
     /// The credential files that may be missing, first wins (containers-auth.json(5)).

@@ -6,6 +6,7 @@
 //! more than all the rest of a command; the tests hold it to oci-spec's answers.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use crate::digest::Digest;
@@ -114,6 +115,30 @@ impl FromStr for Reference {
     }
 }
 
+/// A name without a registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShortName<'a> {
+    /// The name, as `ai/smollm2`.
+    pub path: &'a str,
+    /// Tag and digest as they were typed, with `:` and `@`; often empty.
+    pub version: &'a str,
+}
+
+/// The parts of a text that is a name without a registry; containers-registries.conf(5) may say which one is meant.
+pub fn short_name(text: &str) -> Option<ShortName<'_>> {
+    let (path, version) = match text.find(['@', ':']) {
+        Some(at) => text.split_at(at),
+        None => (text, ""),
+    };
+    let is_short = !version.contains('/') && !names_registry(path) && path.split('/').all(is_component);
+    is_short.then_some(ShortName { path, version })
+}
+
+/// Whether a name begins with a registry, which could be no part of a path.
+fn names_registry(name: &str) -> bool {
+    name.split_once('/').is_some_and(|(host, _)| host.contains(['.', ':']) || host == "localhost")
+}
+
 fn parse(text: &str) -> Result<Reference, Reason> {
     let full = expand(text)?;
     let (rest, digest) = match full.split_once('@') {
@@ -134,7 +159,7 @@ fn parse(text: &str) -> Result<Reference, Reason> {
 /// What stands before the first slash is a registry if it could be no part of a path; Docker Hub is meant otherwise.
 fn split_registry(name: &str) -> (String, String) {
     let (registry, repository) = match name.split_once('/') {
-        Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (host, path),
+        Some((host, path)) if names_registry(name) => (host, path),
         _ => ("docker.io", name),
     };
     match registry {
@@ -163,14 +188,22 @@ fn check(registry: &str, repository: &str, tag: Option<&str>) -> Result<(), Reas
     }
 }
 
-fn is_registry(registry: &str) -> bool {
+/// Whether it is a host with an optional port; an IPv6 address stands in brackets, as in docker's grammar.
+pub fn is_registry(registry: &str) -> bool {
+    if let Some((address, rest)) = registry.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        let is_address = !address.contains('.') && address.parse::<Ipv6Addr>().is_ok();
+        return is_address && (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port));
+    }
     let (host, port) = registry.split_once(':').map_or((registry, None), |(host, port)| (host, Some(port)));
     let is_label = |label: &str| {
         let is_inner = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         is_inner && !label.is_empty() && !label.starts_with('-') && !label.ends_with('-')
     };
-    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     host.split('.').all(is_label) && port.is_none_or(is_port)
+}
+
+fn is_port(port: &str) -> bool {
+    !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Lower-case words, between them one `.`, one or two `_`, or any number of `-`.
@@ -229,6 +262,8 @@ mod tests {
             ("quay.io/acme/llama", "quay.io/acme/llama:latest"),
             ("127.0.0.1:5000/a/b:1", "127.0.0.1:5000/a/b:1"),
             ("localhost/a", "localhost/a:latest"),
+            ("[::1]:5000/a/b:1", "[::1]:5000/a/b:1"),
+            ("[fd00::1]/x", "[fd00::1]/x:latest"),
             ("ai/smollm2", "docker.io/ai/smollm2:latest"),
             ("oci://quay.io/acme/llama:8b", "quay.io/acme/llama:8b"),
             ("docker://quay.io/acme/llama:8b", "quay.io/acme/llama:8b"),
@@ -246,9 +281,23 @@ mod tests {
 
     #[test]
     fn what_is_no_reference_is_refused_with_the_reason() {
-        for text in
-            ["", "UPPER/x:1", "quay.io/UPPER:1", "quay.io/a b", "ftp://x/y", "quay.io/a@sha256:12", "hf://", "../etc"]
-        {
+        for text in [
+            "",
+            "UPPER/x:1",
+            "quay.io/UPPER:1",
+            "quay.io/a b",
+            "ftp://x/y",
+            "quay.io/a@sha256:12",
+            "hf://",
+            "../etc",
+            "[::1]",
+            "[::1/x",
+            "[::1]:/x",
+            "[::1]5000/x",
+            "[g::1]/x",
+            "::1/x",
+            "[127.0.0.1]/x",
+        ] {
             assert!(text.parse::<Reference>().is_err(), "{text}");
         }
         let error = "ftp://x/y".parse::<Reference>().unwrap_err();
@@ -273,6 +322,27 @@ mod tests {
                     assert_eq!(ours, oracle.map(|found| found.whole()), "{text}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn names_without_a_registry_are_told_from_others() {
+        let cases = [
+            ("llama", Some(("llama", ""))),
+            ("llama:8b", Some(("llama", ":8b"))),
+            ("ai/smollm2@sha256:ab", Some(("ai/smollm2", "@sha256:ab"))),
+            ("a/b/c:1@sha256:ab", Some(("a/b/c", ":1@sha256:ab"))),
+            ("localhost", Some(("localhost", ""))),
+            ("localhost/a", None),
+            ("quay.io/a", None),
+            ("h:5000/a", None),
+            ("[::1]:5000/a", None),
+            ("oci://a/b", None),
+            ("UP", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(short_name(text).map(|short| (short.path, short.version)), expected, "{text}");
         }
     }
 

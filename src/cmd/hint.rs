@@ -10,6 +10,9 @@ use crate::{
 /// The way out of a full disk.
 const ROOM: &str = "free some space, or name a store on another filesystem with --store or ARTISHIM_STORE";
 
+/// What an artifact's name looks like.
+const REFERENCE: &str = "expected [REGISTRY/]REPOSITORY[:TAG][@DIGEST]";
+
 /// The way out, where there is one: the first that anything in the chain of causes knows.
 pub(super) fn hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let mut cause = Some(error);
@@ -25,12 +28,18 @@ pub(super) fn hint(error: &(dyn std::error::Error + 'static)) -> Option<String> 
 fn own_hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     // A transparent wrapper hides the error it holds from `source`, so each is opened here.
     match error.downcast_ref::<Error>() {
-        Some(Error::Reference(_)) => return Some(String::from("expected [REGISTRY/]REPOSITORY[:TAG][@DIGEST]")),
+        Some(Error::Reference(_) | Error::Pull(pull::Error::Reference(_))) => return Some(REFERENCE.to_owned()),
         Some(Error::Config(config::Error::Read { source, .. })) if source.kind() == std::io::ErrorKind::NotFound => {
             return Some(format!("create it, or unset {}", config::CONFIG));
         }
         Some(Error::Config(config::Error::Read { .. })) => {
             return Some(format!("make it readable, or name another one with {}", config::CONFIG));
+        }
+        Some(Error::Config(config::Error::Containers { source, .. })) => {
+            return Some(match source.kind() {
+                std::io::ErrorKind::NotFound => format!("create it, or unset {}", config::CONTAINERS_REGISTRIES_CONF),
+                _ => String::from("podman and skopeo need it too: make it readable"),
+            });
         }
         Some(Error::Driver(error)) => return driver_hint(error),
         Some(Error::Registry(error)) => return registry_hint(error),
@@ -113,6 +122,9 @@ fn pull_hint(error: &pull::Error) -> Option<String> {
     match error {
         pull::Error::Nesting { .. } => Some(String::from("name the artifact itself by its digest: NAME@DIGEST")),
         pull::Error::Missing(reference) => Some(format!("pull it first: artishim pull {reference}")),
+        pull::Error::Unclear { .. } => {
+            Some(String::from("type one of these names in full, or give it an alias in registries.conf"))
+        }
         pull::Error::Registry(error) => registry_hint(error),
         pull::Error::Exhausted { .. } => Some(String::from("try again: a file goes on where it stopped")),
         pull::Error::Unresumable { .. } => Some(String::from("try again, or name another registry")),

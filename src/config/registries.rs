@@ -1,4 +1,6 @@
-//! The files of containers-registries.conf(5), where podman and skopeo look for them.
+//! The files of containers-registries.conf(5) and containers-policy.json(5), where podman and skopeo look for them.
+//!
+//! Those look below `$HOME/.config` whatever `XDG_CONFIG_HOME` says.
 
 use std::fs;
 use std::io;
@@ -9,88 +11,181 @@ use super::{Environment, Error};
 /// A file in place of registries.conf, as for podman.
 pub const CONTAINERS_REGISTRIES_CONF: &str = "CONTAINERS_REGISTRIES_CONF";
 
+/// A file with what it holds.
+pub type Text = (PathBuf, String);
+
+/// What containers-registries.conf(5) is made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RegistriesFiles {
+    /// The file itself, if there is one.
+    pub main: Option<Text>,
+    /// Its drop-ins, in the order in which they override each other.
+    pub drop_ins: Vec<Text>,
+}
+
 impl Environment {
-    /// The files with what they hold, in the order in which they override each other; those that are not there are not.
-    pub fn registries_conf(&self) -> Result<Vec<(PathBuf, String)>, Error> {
+    /// registries.conf and its drop-ins; an error where one is there and cannot be read, or was named and is not there.
+    pub fn registries_conf(&self) -> Result<RegistriesFiles, Error> {
         self.registries_conf_below(Path::new("/etc/containers"))
     }
 
-    /// The policy for pulls with its file: the user's, else the system's, if there is one.
-    pub fn policy(&self) -> Result<Option<(PathBuf, String)>, Error> {
-        let paths = [self.config_home().join("containers/policy.json"), PathBuf::from("/etc/containers/policy.json")];
-        paths.into_iter().find_map(read).transpose()
-    }
-
-    fn registries_conf_below(&self, system: &Path) -> Result<Vec<(PathBuf, String)>, Error> {
-        let own = self.config_home().join("containers");
-        let main = match self.path(CONTAINERS_REGISTRIES_CONF) {
-            Some(named) => named,
-            None if own.join("registries.conf").exists() => own.join("registries.conf"),
-            None => system.join("registries.conf"),
+    /// The short names that podman and skopeo have been told the meaning of, if they have.
+    pub fn short_name_aliases(&self) -> Result<Option<Text>, Error> {
+        let cache = match self.is_root() {
+            true => PathBuf::from("/var/cache"),
+            false => self.path("XDG_CACHE_HOME").unwrap_or_else(|| self.home().join(".cache")),
         };
-        let mut paths = vec![main];
-        for directory in [system, &own] {
-            paths.extend(drop_ins(&directory.join("registries.conf.d")));
+        read(cache.join("containers/short-name-aliases.conf"))
+    }
+
+    /// The policy for pulls with its file: the user's, else the system's, if there is one.
+    pub fn policy(&self) -> Result<Option<Text>, Error> {
+        match read(self.containers_home().join("policy.json"))? {
+            Some(own) => Ok(Some(own)),
+            None => read(PathBuf::from("/etc/containers/policy.json")),
         }
-        paths.into_iter().filter_map(read).collect()
+    }
+
+    /// The user's own files of the containers tools.
+    pub(super) fn containers_home(&self) -> PathBuf {
+        self.home().join(".config/containers")
+    }
+
+    fn registries_conf_below(&self, system: &Path) -> Result<RegistriesFiles, Error> {
+        let (own, named) = (self.containers_home(), self.path(CONTAINERS_REGISTRIES_CONF));
+        let is_own = named.is_none() && own.join("registries.conf").exists();
+        let main = match &named {
+            Some(named) => Some(read_existing(named.clone())?),
+            None => read(if is_own { &own } else { system }.join("registries.conf"))?,
+        };
+        // The user's file stands for all of the system's, a named one for the file alone.
+        let directories = [Some(system).filter(|_| !is_own), Some(&own)];
+        let mut drop_ins = Vec::new();
+        for directory in directories.into_iter().flatten() {
+            for path in conf_files(&directory.join("registries.conf.d"))? {
+                drop_ins.extend(read(path)?);
+            }
+        }
+        Ok(RegistriesFiles { main, drop_ins })
     }
 }
 
-fn read(path: PathBuf) -> Option<Result<(PathBuf, String), Error>> {
+fn read_existing(path: PathBuf) -> Result<Text, Error> {
     match fs::read_to_string(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(source) => Some(Err(Error::Read { path, source })),
-        Ok(text) => Some(Ok((path, text))),
+        Ok(text) => Ok((path, text)),
+        Err(source) => Err(Error::Containers { path, source }),
     }
 }
 
-fn drop_ins(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut paths: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|end| end == "conf")).collect();
+/// The same for a file that may be missing.
+fn read(path: PathBuf) -> Result<Option<Text>, Error> {
+    match read_existing(path) {
+        Err(Error::Containers { source, .. }) if is_missing(&source) => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// The drop-ins of a directory in the order of their names; as containers/image does, a link to a directory is none.
+fn conf_files(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+    let failed = |source| Error::Containers { path: directory.to_owned(), source };
+    match fs::symlink_metadata(directory) {
+        Ok(metadata) if metadata.is_dir() => {}
+        Err(error) if !is_missing(&error) => return Err(failed(error)),
+        _ => return Ok(Vec::new()),
+    }
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let is_directory = entry.file_type().map_err(failed)?.is_dir();
+        if !is_directory && entry.file_name().as_encoded_bytes().ends_with(b".conf") {
+            paths.push(entry.path());
+        }
+    }
     paths.sort();
-    paths
+    Ok(paths)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_users_file_stands_in_place_of_the_systems_and_drop_ins_come_after_both() {
-        let root = tempfile::tempdir().unwrap();
-        let (system, home) = (root.path().join("etc"), root.path().join("home"));
-        let write = |path: &Path, name: &str| {
-            fs::create_dir_all(path.join(name).parent().unwrap()).unwrap();
-            fs::write(path.join(name), name).unwrap();
-        };
-        let own = home.join(".config/containers");
-        let environment = Environment::from_pairs(&[("HOME", home.to_str().unwrap())], false);
-        let found = |environment: &Environment| {
-            let files = environment.registries_conf_below(&system).unwrap();
+    /// A home and a system's directory with these files, each of which holds its own name.
+    struct Files(tempfile::TempDir);
+
+    impl Files {
+        fn new(names: &[&str]) -> Self {
+            let files = Self(tempfile::tempdir().unwrap());
+            for name in names {
+                fs::create_dir_all(files.path(name).parent().unwrap()).unwrap();
+                fs::write(files.path(name), name).unwrap();
+            }
             files
-                .into_iter()
-                .map(|(path, _)| path.strip_prefix(root.path()).unwrap().display().to_string())
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(found(&environment), Vec::<String>::new());
-        for name in
-            ["registries.conf", "registries.conf.d/b.conf", "registries.conf.d/a.conf", "registries.conf.d/c.txt"]
-        {
-            write(&system, name);
         }
-        assert_eq!(found(&environment)[0], "etc/registries.conf");
-        write(&own, "registries.conf");
-        write(&own, "registries.conf.d/own.conf");
-        let expected = [
-            "home/.config/containers/registries.conf",
-            "etc/registries.conf.d/a.conf",
-            "etc/registries.conf.d/b.conf",
-            "home/.config/containers/registries.conf.d/own.conf",
-        ];
-        assert_eq!(found(&environment), expected);
-        let named = root.path().join("named.conf");
-        fs::write(&named, "").unwrap();
-        let pairs = [("HOME", home.to_str().unwrap()), (CONTAINERS_REGISTRIES_CONF, named.to_str().unwrap())];
-        assert_eq!(found(&Environment::from_pairs(&pairs, false))[0], "named.conf");
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().join(name)
+        }
+
+        fn environment(&self, pairs: &[(&str, &str)]) -> Environment {
+            let home = self.path("home").display().to_string();
+            Environment::from_pairs(&[&[("HOME", home.as_str())], pairs].concat(), false)
+        }
+
+        fn read(&self, pairs: &[(&str, &str)]) -> Result<Vec<String>, Error> {
+            let RegistriesFiles { main, drop_ins } =
+                self.environment(pairs).registries_conf_below(&self.path("etc"))?;
+            Ok(main.into_iter().chain(drop_ins).map(|(_, text)| text).collect())
+        }
+    }
+
+    #[test]
+    fn files_are_those_that_skopeo_opens() {
+        let system = ["etc/registries.conf.d/a.conf", "etc/registries.conf.d/b.conf"];
+        let own = "home/.config/containers/registries.conf.d/own.conf";
+        let others = ["etc/registries.conf.d/c.txt", "etc/registries.conf.d/d.conf/e.conf", "xdg/registries.conf"];
+        let all = [&["etc/registries.conf", own][..], &system, &others].concat();
+        let files = Files::new(&all);
+        let xdg = files.path("xdg").display().to_string();
+        let pairs = [("XDG_CONFIG_HOME", xdg.as_str())];
+        assert_eq!(files.read(&pairs).unwrap(), [&["etc/registries.conf"], &system[..], &[own]].concat());
+        let users = "home/.config/containers/registries.conf";
+        let files = Files::new(&[&all[..], &[users]].concat());
+        assert_eq!(files.read(&pairs).unwrap(), [users, own], "the user's file stands for all of the system's");
+        let named = files.path("etc/registries.conf").display().to_string();
+        let read = files.read(&[(CONTAINERS_REGISTRIES_CONF, &named)]).unwrap();
+        assert_eq!(read, [&["etc/registries.conf"], &system[..], &[own]].concat(), "a named one does not");
+    }
+
+    #[test]
+    fn what_need_not_be_there_may_be_missing_and_what_is_there_must_be_read() {
+        let files = Files::new(&["etc/other", "home/other", "link/a.conf"]);
+        assert_eq!(files.read(&[]).unwrap(), Vec::<String>::new());
+        let error = |error: Result<_, Error>| crate::cause::one_line(&error.unwrap_err());
+        let missing = files.read(&[(CONTAINERS_REGISTRIES_CONF, "/absent.conf")]);
+        assert_eq!(error(missing), "/absent.conf: No such file or directory (os error 2)");
+        std::os::unix::fs::symlink(files.path("link"), files.path("etc/registries.conf.d")).unwrap();
+        assert_eq!(files.read(&[]).unwrap(), Vec::<String>::new(), "a link is no directory for containers/image");
+        fs::create_dir_all(files.path("etc/registries.conf")).unwrap();
+        assert!(error(files.read(&[])).contains("etc/registries.conf: Is a directory"));
+    }
+
+    #[test]
+    fn policy_and_aliases_are_the_users() {
+        let files = Files::new(&[
+            "home/.config/containers/policy.json",
+            "home/.cache/containers/short-name-aliases.conf",
+            "cache/containers/short-name-aliases.conf",
+            "xdg/containers/policy.json",
+        ]);
+        let (xdg, cache) = (files.path("xdg").display().to_string(), files.path("cache").display().to_string());
+        let environment = files.environment(&[("XDG_CONFIG_HOME", &xdg)]);
+        assert_eq!(environment.policy().unwrap().unwrap().1, "home/.config/containers/policy.json");
+        let aliases = |pairs: &[(&str, &str)]| files.environment(pairs).short_name_aliases().unwrap().unwrap().1;
+        assert_eq!(aliases(&[]), "home/.cache/containers/short-name-aliases.conf");
+        assert_eq!(aliases(&[("XDG_CACHE_HOME", &cache)]), "cache/containers/short-name-aliases.conf");
     }
 }

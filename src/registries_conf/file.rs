@@ -1,6 +1,10 @@
-//! One file of containers-registries.conf(5).
+//! One file of containers-registries.conf(5): as strict as containers/image, which podman and skopeo read it with.
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
+
+use super::short_names::{self, Mode, ShortNames};
 
 /// A file that cannot be followed.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +26,13 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+}
+
+/// What one file says.
+#[derive(Debug)]
+pub(super) struct File {
+    pub registries: Vec<Registry>,
+    pub short_names: ShortNames,
 }
 
 /// What is said of a prefix.
@@ -46,78 +57,144 @@ pub(super) struct Mirror {
 }
 
 /// `pull-from-mirror`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum When {
-    #[default]
     All,
     DigestOnly,
     TagOnly,
 }
 
+/// Keys that are not here are not looked at, as by podman.
 #[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
 struct Document {
+    registry: Option<Vec<Table>>,
+    unqualified_search_registries: Option<Vec<String>>,
     #[serde(default)]
-    registry: Vec<Table>,
+    short_name_mode: String,
+    aliases: Option<BTreeMap<String, String>>,
+    credential_helpers: Option<Vec<String>>,
     /// Of version 1.
-    registries: Option<toml::Value>,
+    registries: Option<Version1>,
+}
+
+#[derive(Default, Deserialize)]
+struct Version1 {
+    search: Option<List>,
+    insecure: Option<List>,
+    block: Option<List>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
+struct List {
+    #[serde(default)]
+    registries: Vec<String>,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
 struct Table {
-    #[serde(default)]
     prefix: String,
-    #[serde(default)]
     location: String,
-    #[serde(default)]
     insecure: bool,
-    #[serde(default)]
     blocked: bool,
-    #[serde(default)]
     mirror_by_digest_only: bool,
-    #[serde(default)]
     mirror: Vec<MirrorTable>,
+    /// For mirrors only.
+    pull_from_mirror: String,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
 struct MirrorTable {
-    #[serde(default)]
     location: String,
-    #[serde(default)]
     insecure: bool,
-    #[serde(default)]
-    pull_from_mirror: When,
+    pull_from_mirror: String,
 }
 
-pub(super) fn parse(file: &str, text: &str) -> Result<Vec<Registry>, Error> {
+/// Reads a file; only registries.conf itself may be of version 1, a drop-in may not.
+pub(super) fn parse(file: &str, text: &str, is_drop_in: bool) -> Result<File, Error> {
     let unreadable = |source| Error::Toml { file: file.to_owned(), source: Box::new(source) };
     let document: Document = toml::from_str(text).map_err(unreadable)?;
-    let meaning = |reason: String| Error::Meaning { file: file.to_owned(), reason };
-    if document.registries.is_some() {
-        return Err(meaning(String::from("it is of version 1, which nothing reads any more")));
+    read(file, document, is_drop_in).map_err(|reason| Error::Meaning { file: file.to_owned(), reason })
+}
+
+fn read(file: &str, document: Document, is_drop_in: bool) -> Result<File, String> {
+    let document = match document.version_1() {
+        Some(_) if is_drop_in => return Err(String::from("a drop-in cannot be of version 1")),
+        Some(_) if document.has_version_2() => return Err(String::from("it mixes versions 1 and 2")),
+        Some(version_1) => version_1.converted()?,
+        None => document,
+    };
+    let registry = |table| registry(file, table);
+    let registries = document.registry.into_iter().flatten().map(registry).collect::<Result<Vec<_>, _>>()?;
+    check_conflicts(&registries)?;
+    let search = document.unqualified_search_registries;
+    let search = search.map(|search| search.iter().map(|one| short_names::searched(&plain(one)?)).collect());
+    let short_names = ShortNames {
+        search: search.transpose()?,
+        mode: Mode::named(&document.short_name_mode)?,
+        aliases: short_names::aliases(document.aliases.unwrap_or_default())?,
+        file: file.to_owned(),
+    };
+    Ok(File { registries, short_names })
+}
+
+impl Document {
+    fn version_1(&self) -> Option<&Version1> {
+        let is_used = |one: &&Version1| one.search.is_some() || one.insecure.is_some() || one.block.is_some();
+        self.registries.as_ref().filter(is_used)
     }
-    let registry = |table| registry(file, table).map_err(meaning);
-    document.registry.into_iter().map(registry).collect()
+
+    const fn has_version_2(&self) -> bool {
+        let has_names = self.unqualified_search_registries.is_some() || !self.short_name_mode.is_empty();
+        self.registry.is_some() || has_names || self.aliases.is_some() || self.credential_helpers.is_some()
+    }
+}
+
+impl Version1 {
+    /// The same in version 2.
+    fn converted(&self) -> Result<Document, String> {
+        let list = |list: &Option<List>| list.as_ref().map(|list| list.registries.clone());
+        let plain = |of: &Option<List>| list(of).into_iter().flatten().map(|one| plain(&one)).collect();
+        let (blocked, insecure): (Vec<String>, Vec<String>) = match (plain(&self.block), plain(&self.insecure)) {
+            (Ok(blocked), Ok(insecure)) => (blocked, insecure),
+            (Err(reason), _) | (_, Err(reason)) => return Err(reason),
+        };
+        let table = |location: &String| Table {
+            location: location.clone(),
+            blocked: blocked.contains(location),
+            insecure: insecure.contains(location),
+            ..Table::default()
+        };
+        Ok(Document {
+            registry: Some(blocked.iter().chain(&insecure).map(table).collect()),
+            unqualified_search_registries: list(&self.search),
+            short_name_mode: String::new(),
+            aliases: None,
+            credential_helpers: None,
+            registries: None,
+        })
+    }
 }
 
 fn registry(file: &str, table: Table) -> Result<Registry, String> {
-    let is_wild = table.prefix.starts_with("*.");
-    if table.prefix.is_empty() && table.location.is_empty() {
+    let (given, location) = (plain(&table.prefix)?, plain(&table.location)?);
+    let prefix = if given.is_empty() { location.clone() } else { given };
+    let is_wild = prefix.starts_with("*.");
+    if prefix.is_empty() {
         return Err(String::from("a registry without prefix and location"));
     }
-    if table.location.is_empty() && !is_wild && !table.blocked {
-        return Err(format!("{} has no location", table.prefix));
+    if location.is_empty() && !is_wild {
+        return Err(format!("{prefix} has no location"));
     }
-    let prefix = if table.prefix.is_empty() { &table.location } else { &table.prefix };
-    let (prefix, location) = (plain(prefix)?, plain(&table.location)?);
-    let mirror = |mirror: MirrorTable| {
-        if mirror.location.is_empty() {
-            return Err(format!("a mirror of {prefix} has no location"));
-        }
-        Ok(Mirror { location: plain(&mirror.location)?, insecure: mirror.insecure, when: mirror.pull_from_mirror })
-    };
+    if is_wild && prefix.contains(['/', '@', ':']) {
+        return Err(format!("{prefix}: expected only a host after *, as in *.example.com"));
+    }
+    if !table.pull_from_mirror.is_empty() {
+        return Err(format!("{prefix} has pull-from-mirror, which is for mirrors"));
+    }
+    let mirror = |mirror: MirrorTable| mirror.read(&prefix, table.mirror_by_digest_only);
     Ok(Registry {
         file: file.to_owned(),
         mirrors: table.mirror.into_iter().map(mirror).collect::<Result<_, _>>()?,
@@ -129,9 +206,50 @@ fn registry(file: &str, table: Table) -> Result<Registry, String> {
     })
 }
 
+impl MirrorTable {
+    fn read(self, prefix: &str, by_digest_only: bool) -> Result<Mirror, String> {
+        let location = plain(&self.location)?;
+        if location.is_empty() {
+            return Err(format!("a mirror of {prefix} has no location"));
+        }
+        let when = match self.pull_from_mirror.as_str() {
+            "" => When::All,
+            _ if by_digest_only => {
+                return Err(format!("{prefix} has mirror-by-digest-only, and its mirror {location} pull-from-mirror"));
+            }
+            "all" => When::All,
+            "digest-only" => When::DigestOnly,
+            "tag-only" => When::TagOnly,
+            other => {
+                return Err(format!("pull-from-mirror {other:?} of {location}: expected all, digest-only or tag-only"));
+            }
+        };
+        Ok(Mirror { location, insecure: self.insecure, when })
+    }
+}
+
+/// Two tables of one place must agree on what it is.
+fn check_conflicts(registries: &[Registry]) -> Result<(), String> {
+    let place = |registry: &Registry| match registry.location.as_str() {
+        "" => registry.prefix.clone(),
+        location => location.to_owned(),
+    };
+    let mut said = BTreeMap::new();
+    for registry in registries {
+        let (insecure, blocked) = *said.entry(place(registry)).or_insert((registry.insecure, registry.blocked));
+        let key = match () {
+            () if insecure != registry.insecure => "insecure",
+            () if blocked != registry.blocked => "blocked",
+            () => continue,
+        };
+        return Err(format!("{} is named twice, once {key} and once not", place(registry)));
+    }
+    Ok(())
+}
+
 /// Without slashes at the end, as containers/image takes it; a URL is a mistake.
 fn plain(location: &str) -> Result<String, String> {
-    if location.contains("://") {
+    if location.starts_with("http://") || location.starts_with("https://") {
         return Err(format!("{location} has a scheme: expected a host and a path"));
     }
     Ok(location.trim_end_matches('/').to_owned())

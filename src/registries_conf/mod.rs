@@ -1,9 +1,12 @@
-//! Where a registry's content is really fetched: containers-registries.conf(5), version 2. Text in, endpoints out.
+//! Where a registry's content is really fetched: containers-registries.conf(5). Text in, endpoints out.
 //!
 //! What concerns pulling is followed: `prefix` with wildcards, `location`, `insecure`, `blocked`, `mirror` with
-//! `pull-from-mirror`, and `mirror-by-digest-only`. Short names stay Docker Hub's, as they are for `podman artifact`.
+//! `pull-from-mirror`, and `mirror-by-digest-only`; [`short_names`] has the rest. Two things are stricter than
+//! containers/image and as the man page says: a blocked prefix is blocked wherever its `location` is, and IPv6 addresses
+//! are registries.
 
 mod file;
+pub mod short_names;
 
 use std::fmt;
 
@@ -11,11 +14,14 @@ use crate::reference::{self, Reference};
 
 pub use self::file::{Error, Registry};
 use self::file::{Mirror, When};
+use self::short_names::ShortNames;
 
 /// What the files say, in the order in which they override each other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RegistriesConf {
+    /// Sorted by their prefixes.
     registries: Vec<Registry>,
+    short_names: ShortNames,
 }
 
 /// One place to ask.
@@ -54,13 +60,32 @@ pub enum Refusal {
 }
 
 impl RegistriesConf {
-    /// Adds what a file says; a registry of the same prefix is replaced.
+    /// Adds what registries.conf says.
     pub fn add(&mut self, file: &str, text: &str) -> Result<(), Error> {
-        for registry in file::parse(file, text)? {
-            self.registries.retain(|other| other.prefix != registry.prefix);
-            self.registries.push(registry);
-        }
+        self.extend(file::parse(file, text, false)?);
         Ok(())
+    }
+
+    /// Adds what a drop-in says; a registry of the same prefix is replaced.
+    pub fn add_drop_in(&mut self, file: &str, text: &str) -> Result<(), Error> {
+        self.extend(file::parse(file, text, true)?);
+        Ok(())
+    }
+
+    /// What short names stand for.
+    pub const fn short_names(&self) -> &ShortNames {
+        &self.short_names
+    }
+
+    fn extend(&mut self, file: file::File) {
+        let mut registries = file.registries;
+        registries.sort_by(|one, other| one.prefix.cmp(&other.prefix));
+        // Within a file the first of a prefix counts, between files the last.
+        registries.dedup_by(|one, other| one.prefix == other.prefix);
+        self.registries.retain(|one| registries.iter().all(|other| one.prefix != other.prefix));
+        self.registries.extend(registries);
+        self.registries.sort_by(|one, other| one.prefix.cmp(&other.prefix));
+        self.short_names.extend(file.short_names);
     }
 
     /// Where `reference` is pushed to, as for containers/image: the registry of its name, whatever stands in for it.
@@ -82,7 +107,8 @@ impl RegistriesConf {
     /// What is said of a name, and how much of it that takes.
     fn find(&self, name: &str) -> Option<(&Registry, usize)> {
         let found = self.registries.iter().filter_map(|registry| Some((registry, matched(&registry.prefix, name)?)));
-        found.max_by_key(|(registry, _)| registry.prefix.len())
+        // Of prefixes of one length, *.b.io and a.b.io, the first.
+        found.rev().max_by_key(|(registry, _)| registry.prefix.len())
     }
 
     fn check(&self, place: &Reference) -> Result<(), Refusal> {
@@ -125,11 +151,17 @@ impl RegistriesConf {
 
 impl fmt::Display for RegistriesConf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mirrors = self.registries.iter().filter(|registry| !registry.mirrors.is_empty()).count();
+        let mirrors: usize = self.registries.iter().map(|registry| registry.mirrors.len()).sum();
         let blocked: Vec<&str> =
             self.registries.iter().filter(|one| one.blocked).map(|one| one.prefix.as_str()).collect();
-        write!(f, "{} configured, {mirrors} with mirrors", self.registries.len())?;
-        if blocked.is_empty() { Ok(()) } else { write!(f, ", blocked: {}", blocked.join(", ")) }
+        let (aliases, searched) = (self.short_names.aliases(), self.short_names.searched());
+        write!(f, "{} configured, mirrors: {mirrors}, aliases: {aliases}", self.registries.len())?;
+        for (what, which) in [("blocked", blocked.join(", ")), ("searched", searched.join(", "))] {
+            if !which.is_empty() {
+                write!(f, ", {what}: {which}")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -145,13 +177,13 @@ impl Mirror {
 
 /// How much of a name the prefix takes, if it matches: up to a slash or a port. `*.example.com` takes the host.
 fn matched(prefix: &str, name: &str) -> Option<usize> {
-    if let Some(domain) = prefix.strip_prefix('*') {
-        let end = name.find([':', '/']).unwrap_or(name.len());
-        let host = &name[..end];
-        return (host.ends_with(domain) && host.len() > domain.len()).then_some(end);
-    }
-    let rest = name.strip_prefix(prefix)?;
-    (rest.is_empty() || rest.starts_with(['/', ':'])).then_some(prefix.len())
+    let end = match prefix.strip_prefix('*').filter(|domain| domain.starts_with('.')) {
+        // Containers/image looks at the first place where the domain stands, so not at a.b.io.b.io for *.b.io.
+        Some(domain) => name.find(domain).filter(|at| !name[..*at].contains('/'))? + domain.len(),
+        None => name.strip_prefix(prefix).map(|_| prefix.len())?,
+    };
+    let rest = &name[end..];
+    (rest.is_empty() || rest.starts_with(['/', ':'])).then_some(end)
 }
 
 /// The reference with `location` in place of what was matched; an empty one changes nothing.
@@ -160,7 +192,14 @@ fn relocated(reference: &Reference, location: &str, rest: &str) -> Result<Refere
         return Ok(reference.clone());
     }
     let place = format!("{location}{rest}");
+    // A location is a full name, or containers/image does not take it.
+    if reference::short_name(&place).is_some() {
+        return Err(reference::Reason::Registry(place));
+    }
     let (registry, repository) = place.split_once('/').unwrap_or((&place, ""));
+    if registry == "docker.io" && !repository.contains('/') {
+        return Err(reference::Reason::Repository(repository.to_owned()));
+    }
     reference.at(registry, repository)
 }
 
@@ -207,9 +246,18 @@ mod tests {
             [[registry]]
             prefix = "docker.io"
             location = "hub.local"
+            [[registry]]
+            prefix = "b.wild.io"
+            location = "never.io"
+            [[registry]]
+            prefix = "first.io"
+            location = "one.io"
+            [[registry]]
+            prefix = "first.io"
+            location = "other.io"
             "#,
         );
-        let cases: [(&str, &[&str]); 7] = [
+        let cases: [(&str, &[&str]); 10] = [
             ("plain.io/a/b:1", &["plain.io/a/b:1"]),
             (
                 "example.com/foo/myimage:latest",
@@ -224,6 +272,9 @@ mod tests {
             ("a.wild.io/x/y:1", &["one.place/wild/x/y:1"]),
             ("b.as.is/x:1", &["b.as.is/x:1!"]),
             ("alpine", &["hub.local/library/alpine:latest"]),
+            ("a.wild.io.wild.io/x:1", &["a.wild.io.wild.io/x:1"]),
+            ("b.wild.io/x:1", &["one.place/wild/x:1"]),
+            ("first.io/x:1", &["one.io/x:1"]),
         ];
         for (reference, expected) in cases {
             assert_eq!(asked(&conf, reference), expected, "{reference}");
@@ -266,7 +317,7 @@ mod tests {
         let reference: Reference = "a.io/x:1".parse().unwrap();
         let refused = conf.endpoints(&reference).unwrap_err();
         assert_eq!(refused.to_string(), "registry a.io is blocked in a.conf");
-        conf.add("b.conf", "[[registry]]\nlocation = \"a.io\"\n").unwrap();
+        conf.add_drop_in("b.conf", "[[registry]]\nlocation = \"a.io\"\n").unwrap();
         assert_eq!(asked(&conf, "a.io/x:1"), ["a.io/x:1"]);
     }
 
@@ -318,6 +369,30 @@ mod tests {
     }
 
     #[test]
+    fn version_1_is_read_but_not_in_a_drop_in() {
+        let text = "[registries.search]\nregistries = ['s.io']\n[registries.block]\nregistries = ['b.io']\n\
+            [registries.insecure]\nregistries = ['i.io', 'b.io/']\n";
+        let conf = conf(text);
+        assert_eq!(asked(&conf, "i.io/x:1"), ["i.io/x:1!"]);
+        assert!(conf.endpoints(&"b.io/x:1".parse().unwrap()).is_err());
+        assert_eq!(conf.short_names().searched(), ["s.io"]);
+        let error = RegistriesConf::default().add_drop_in("drop-in.conf", text).unwrap_err();
+        assert_eq!(error.to_string(), "drop-in.conf: a drop-in cannot be of version 1");
+    }
+
+    #[test]
+    fn locations_must_make_full_names() {
+        for location in ["plainhost", "docker.io", "a.io/UP", "ftp://a.io", "a.io/x:1"] {
+            let conf = conf(&format!("[[registry]]\nprefix = 'x.io'\nlocation = '{location}'\n"));
+            assert!(
+                matches!(conf.endpoints(&"x.io/m:1".parse().unwrap()), Err(Refusal::Location { .. })),
+                "{location}"
+            );
+            assert!(conf.endpoints(&"y.io/m:1".parse().unwrap()).is_ok(), "{location}");
+        }
+    }
+
+    #[test]
     fn what_is_no_registries_conf_is_refused_with_its_file() {
         let cases = [
             ("= 1", "bad.conf"),
@@ -328,7 +403,37 @@ mod tests {
                 "[[registry]]\nlocation = \"a.io\"\n[[registry.mirror]]\ninsecure = true\n",
                 "a mirror of a.io has no location",
             ),
-            ("[registries.search]\nregistries = ['a']\n", "is of version 1"),
+            ("[registries.search]\nregistries = []\n[[registry]]\nlocation = 'a.io'\n", "mixes versions 1 and 2"),
+            ("[registries.block]\nregistries = ['https://a.io']\n", "https://a.io has a scheme"),
+            ("[[registry]]\nprefix = 'a.io'\nblocked = true\n", "a.io has no location"),
+            ("[[registry]]\nprefix = '*.a.io/b'\n", "*.a.io/b: expected only a host after *"),
+            ("[[registry]]\nprefix = '*a.io'\n", "*a.io has no location"),
+            ("[[registry]]\nlocation = 'a.io'\npull-from-mirror = 'all'\n", "which is for mirrors"),
+            (
+                "[[registry]]\nlocation = 'a.io'\n[[registry.mirror]]\nlocation = 'b.io'\npull-from-mirror = 'x'\n",
+                "pull-from-mirror \"x\" of b.io: expected all",
+            ),
+            (
+                "[[registry]]\nlocation = 'a.io'\nmirror-by-digest-only = true\n[[registry.mirror]]\n\
+                location = 'b.io'\npull-from-mirror = 'all'\n",
+                "a.io has mirror-by-digest-only, and its mirror b.io pull-from-mirror",
+            ),
+            (
+                "[[registry]]\nlocation = 'a.io'\n[[registry]]\nprefix = 'b.io'\nlocation = 'a.io'\ninsecure = true\n",
+                "a.io is named twice, once insecure and once not",
+            ),
+            (
+                "[[registry]]\nprefix = '*.a.io'\n[[registry]]\nprefix = '*.a.io'\nblocked = true\n",
+                "*.a.io is named twice, once blocked and once not",
+            ),
+            ("short-name-mode = 'maybe'\n", "short-name-mode \"maybe\": expected enforcing"),
+            ("unqualified-search-registries = ['a.io/b']\n", "\"a.io/b\" in unqualified-search-registries"),
+            ("unqualified-search-registries = ['']\n", "\"\" in unqualified-search-registries"),
+            ("[aliases]\n'a:1' = 'a.io/b'\n", "the alias \"a:1\": expected a name without registry"),
+            ("[aliases]\n'a.io/b' = 'a.io/b'\n", "the alias \"a.io/b\": expected a name without registry"),
+            ("[aliases]\nA = 'a.io/b'\n", "the alias \"A\": expected a name without registry"),
+            ("[aliases]\na = 'b/c'\n", "the alias \"a\" for \"b/c\": expected a name with registry"),
+            ("[aliases]\na = 'oci://b.io/c'\n", "for \"oci://b.io/c\": expected a name with registry"),
         ];
         for (text, expected) in cases {
             let error = RegistriesConf::default().add("bad.conf", text).unwrap_err();
