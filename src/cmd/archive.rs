@@ -39,7 +39,8 @@ pub struct LoadArgs {
 
 pub(super) async fn save(context: &Context, args: SaveArgs) -> Result<()> {
     let (store, interrupt) = (context.store()?, context.interrupt());
-    let entries = args.artifacts.iter().map(|artifact| store.find(artifact)).collect::<Result<Vec<_>, _>>()?;
+    let find = |artifact: &String| Ok(store.find(&context.stored(&store, artifact)?)?);
+    let entries = args.artifacts.iter().map(find).collect::<Result<Vec<_>>>()?;
     match args.output {
         Some(path) => {
             let write =

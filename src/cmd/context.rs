@@ -19,8 +19,9 @@ use crate::engine::{self, Choice, DockerEndpointFlags, Engine};
 use crate::policy::Policy;
 use crate::progress::Progress;
 use crate::pull::{self, Interrupt, Interrupter, Part, Session};
-use crate::reference::Reference;
+use crate::reference::{self, Reference};
 use crate::registries_conf::RegistriesConf;
+use crate::registries_conf::short_names::ShortNames;
 use crate::registry::{Access, Certificates, Client, Credentials, Patience, Settings, Waiting};
 use crate::store::{Snapshot, Store};
 use crate::ui::{self, ProgressMode, Ui, Way};
@@ -147,10 +148,41 @@ impl Context {
     /// What containers-registries.conf(5) says.
     pub(super) fn registries_conf(&self) -> Result<RegistriesConf> {
         let mut conf = RegistriesConf::default();
-        for (path, text) in self.environment.registries_conf()? {
+        let files = self.environment.registries_conf()?;
+        if let Some((path, text)) = files.main {
             conf.add(&path.display().to_string(), &text)?;
         }
+        for (path, text) in files.drop_ins {
+            conf.add_drop_in(&path.display().to_string(), &text)?;
+        }
         Ok(conf)
+    }
+
+    /// What names without a registry stand for.
+    pub(super) fn short_names(&self) -> Result<ShortNames> {
+        let mut names = self.registries_conf()?.short_names().clone();
+        if let Some((path, text)) = self.environment.short_name_aliases()? {
+            names.add_noted(&path.display().to_string(), &text)?;
+        }
+        Ok(names)
+    }
+
+    /// The full name of the artifact that the user typed, for who asks registries as `policy` says.
+    pub(super) async fn reference(&self, text: &str, policy: pull::Policy) -> Result<Reference> {
+        match reference::short_name(text) {
+            Some(_) => Ok(self.session()?.reference(text, policy).await?),
+            None => Ok(text.parse()?),
+        }
+    }
+
+    /// What the store finds by what the user typed: a short name's full one where it is there, else the same.
+    pub(super) fn stored(&self, store: &Store, text: &str) -> Result<String> {
+        if reference::short_name(text).is_none() {
+            return Ok(text.to_owned());
+        }
+        let names = self.short_names()?.local(text);
+        let is_there = |name: &Reference| store.find(&name.to_string()).is_ok();
+        Ok(names.into_iter().find(is_there).map_or_else(|| text.to_owned(), |name| name.to_string()))
     }
 
     /// What containers-policy.json(5) says, where there is one.
@@ -173,6 +205,7 @@ impl Context {
             platform: self.global.registry.platform.clone(),
             part: Part::default(),
             names: true,
+            short_names: self.short_names()?,
             interrupt: self.interrupt.clone(),
         })
     }

@@ -5,7 +5,6 @@ use clap::Args;
 use super::args::PullPolicy;
 use super::{Context, Error, Result};
 use crate::deliver::copy;
-use crate::reference::Reference;
 
 /// Copy an artifact's files into a container that exists, after pulling them
 #[derive(Args, Debug)]
@@ -21,12 +20,12 @@ pub struct CpArgs {
 }
 
 pub(super) async fn run(context: &Context, args: CpArgs) -> Result<()> {
-    let reference: Reference = args.reference.parse()?;
     let Some((container, path)) = args.target.split_once(':').filter(|(_, path)| path.starts_with('/')) else {
         return Err(Error::usage(format!("{}: expected CONTAINER:/PATH", args.target)));
     };
     let engine = context.engine().await?;
     let session = context.session()?;
+    let reference = session.reference(&args.reference, args.pull.into()).await?;
     // Into a container that may be running only what has been verified to its end: it comes from the store.
     let artifact = session.pull(&reference, args.pull.into()).await?;
     copy::copy_all(&engine, container, path, &session, &reference, &artifact).await?;

@@ -37,7 +37,7 @@ pub struct ExtractArgs {
 pub(super) async fn run(context: &Context, args: &ExtractArgs) -> Result<()> {
     let store = context.store()?;
     let is_tar = args.target.as_os_str() == "-";
-    let entry = match store.find(&args.artifact) {
+    let entry = match store.find(&context.stored(&store, &args.artifact)?) {
         Ok(entry) => entry,
         Err(error) if is_tar || args.entry => return Err(error.into()),
         Err(error) => return Err(context.hand_over(error, &args.artifact, |name| podman_arguments(args, name)).await),

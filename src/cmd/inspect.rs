@@ -55,7 +55,7 @@ pub(super) async fn run(context: &Context, args: &InspectArgs) -> Result<()> {
         return super::inspect_model::run(context, args).await;
     }
     let store = context.store()?;
-    let mut inspection = match store.find(&args.artifact) {
+    let mut inspection = match store.find(&context.stored(&store, &args.artifact)?) {
         Ok(entry) => stored(&store, entry)?,
         Err(store::Error::NotFound { text }) => match context.inspect_by_podman(&args.artifact).await? {
             Some(json) => serde_json::from_slice(&json).map_err(Error::internal)?,

@@ -10,7 +10,8 @@ use crate::ui;
 
 pub(super) async fn run(context: &Context, args: &InspectArgs) -> Result<()> {
     let session = context.session()?;
-    let (reference, artifact) = find(&session, &args.artifact).await?;
+    let text = context.stored(&session.store, &args.artifact)?;
+    let (reference, artifact) = find(&session, &text).await?;
     let model = model::describe(&session, reference.as_ref(), &artifact, args.json).await?;
     if args.json {
         return context.json(&model);
@@ -36,7 +37,7 @@ async fn find(session: &Session, text: &str) -> Result<(Option<Reference>, Artif
     // What is not all here is asked for; without a name there is nobody to ask.
     let reference: Reference = match &entry {
         Some(entry) => named(entry).ok_or_else(|| Error::Incomplete(text.to_owned()))?,
-        None => text.parse()?,
+        None => session.reference(text, pull::Policy::Always).await?,
     };
     let artifact = session.resolve(&reference).await?;
     Ok((Some(reference), artifact))

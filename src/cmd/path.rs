@@ -45,7 +45,7 @@ struct Answer<'a> {
 }
 
 pub(super) async fn run(context: &Context, args: PathArgs) -> Result<()> {
-    let reference: Reference = args.reference.parse()?;
+    let reference = context.reference(&args.reference, args.pull.into()).await?;
     let part = args.part.request()?.map_or(Part::Remembered, Part::Asked);
     let mut snapshot = context.snapshot(&reference, args.pull.into(), part).await?;
     if let Some(entry) = &args.part.entry {

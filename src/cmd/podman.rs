@@ -50,7 +50,13 @@ impl Context {
 
     /// What podman calls an artifact of its own; nothing where there is none, or no such podman.
     pub(super) async fn podmans(&self, artifact: &str) -> Result<Option<String>> {
-        Ok(podmans_name(&self.podman_artifacts().await?, artifact)?)
+        let listed = self.podman_artifacts().await?;
+        for name in self.short_names()?.local(artifact) {
+            if let Some(found) = podmans_name(&listed, &name.to_string())? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(podmans_name(&listed, artifact)?)
     }
 
     /// What podman says of an artifact of its own, as JSON; nothing where there is none, or no such podman.

@@ -7,7 +7,6 @@ use super::prepare::{self, Home};
 use super::{Context, Error, Result};
 use crate::checkout::fetch_and_check_out;
 use crate::pull::{Part, Policy, Session};
-use crate::reference::Reference;
 
 /// Pull an artifact from a registry
 ///
@@ -38,10 +37,10 @@ pub struct PullArgs {
 
 pub(super) async fn run(context: &Context, args: PullArgs) -> Result<()> {
     let context = &context.quiet(args.quiet);
-    let reference: Reference = args.reference.parse()?;
     let part = part(&args.part)?;
     let session = Session { part, ..context.session()? };
     let policy = Policy::from(args.pull);
+    let reference = session.reference(&args.reference, policy).await?;
     if matches!(policy, Policy::Missing | Policy::Never) && prepare::is_here(context, &session, &reference).await? {
         return Ok(());
     }

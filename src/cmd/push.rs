@@ -32,7 +32,7 @@ pub struct PushArgs {
 pub(super) async fn run(context: &Context, args: PushArgs) -> Result<()> {
     let context = &context.quiet(args.quiet);
     let store = context.store()?;
-    let entry = match store.find(&args.artifact) {
+    let entry = match store.find(&context.stored(&store, &args.artifact)?) {
         Ok(entry) => entry,
         Err(error) if args.destination.is_none() && args.digestfile.is_none() => {
             let arguments = |name| podman_arguments(context, &args, name);

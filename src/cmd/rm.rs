@@ -26,6 +26,8 @@ pub struct RmArgs {
 
 pub(super) async fn run(context: &Context, args: &RmArgs) -> Result<()> {
     let store = context.store()?;
+    let artifacts = args.artifacts.iter().map(|artifact| context.stored(&store, artifact));
+    let args = &RmArgs { artifacts: artifacts.collect::<Result<_>>()?, ..*args };
     let theirs = theirs(context, &store, args).await?;
     let guard = store.exclusive()?;
     // All names are looked up before anything is removed: a mistyped one leaves everything as it was.

@@ -34,7 +34,7 @@ pub(super) fn tag(context: &Context, args: &TagArgs) -> Result<()> {
     let store = context.store()?;
     let names = args.names.iter().map(|name| new_name(name)).collect::<Result<Vec<_>>>()?;
     let guard = store.exclusive()?;
-    let entry = store.find(&args.artifact)?;
+    let entry = store.find(&context.stored(&store, &args.artifact)?)?;
     let mut descriptor: Descriptor = entry.descriptor.clone();
     descriptor.annotations.remove(media::REF_NAME);
     descriptor.annotations.remove(media::CHOSEN_FROM);
@@ -61,7 +61,8 @@ pub(super) fn new_name(text: &str) -> Result<Reference> {
 pub(super) fn untag(context: &Context, args: &UntagArgs) -> Result<()> {
     let store = context.store()?;
     let guard = store.exclusive()?;
-    let entries = args.names.iter().map(|name| named(&store, name)).collect::<Result<Vec<_>>>()?;
+    let entries =
+        args.names.iter().map(|name| named(&store, &context.stored(&store, name)?)).collect::<Result<Vec<_>>>()?;
     Ok(entries.iter().try_for_each(|entry| store.unname(&guard, entry))?)
 }
 

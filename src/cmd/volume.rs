@@ -5,7 +5,6 @@ use clap::Args;
 use super::args::PullPolicy;
 use super::{Context, Result};
 use crate::deliver::volume;
-use crate::reference::Reference;
 
 /// Fill a volume of the engine with an artifact's files and print its name
 ///
@@ -23,9 +22,9 @@ pub struct VolumeArgs {
 }
 
 pub(super) async fn run(context: &Context, args: VolumeArgs) -> Result<()> {
-    let reference: Reference = args.reference.parse()?;
     let engine = context.engine().await?;
     let session = context.session()?;
+    let reference = session.reference(&args.reference, args.pull.into()).await?;
     let artifact = session.find(&reference, args.pull.into()).await?;
     let source = volume::Source { session: &session, reference: &reference, artifact: &artifact };
     let volume = volume::fill(&engine, &source, args.name.as_deref(), &context.locks()).await?;

@@ -1,5 +1,6 @@
 //! One artifact mount of a command line, from the user's words to what the engine is told.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use super::accelerate::{Accelerate, PodmanPull};
@@ -14,7 +15,8 @@ use crate::listing::File;
 use crate::mount::{self, ArtifactMount, DestinationState, EngineMount};
 use crate::packaging::Packaging;
 use crate::pull::{Artifact, Policy, Session};
-use crate::reference::Reference;
+use crate::reference::{self, Reference};
+use crate::store::Entry;
 
 /// What all mounts of a command line have in common.
 pub struct Preparation<'a> {
@@ -72,6 +74,13 @@ impl Preparation<'_> {
         if let Some(value) = self.kept_by_podman(mount).await? {
             return Ok(Prepared::Mounts(vec![value]));
         }
+        let full = self.full(mount).await?;
+        if full.source != mount.source
+            && let Some(value) = self.kept_by_podman(&full).await?
+        {
+            return Ok(Prepared::Mounts(vec![value]));
+        }
+        let mount = &*full;
         self.accelerate.check(Some(self.engine))?;
         let reference = self.reference(mount)?;
         let state = self.state(mount).await?;
@@ -99,6 +108,17 @@ impl Preparation<'_> {
         } else {
             Ok(None)
         }
+    }
+
+    /// The mount with the full name that a short one stands for; the first letters of a digest are no name.
+    async fn full<'a>(&self, mount: &'a ArtifactMount) -> Result<Cow<'a, ArtifactMount>> {
+        let is_digest = |entry: &Entry| entry.descriptor.digest.hex().starts_with(&mount.source);
+        let is_short = reference::short_name(&mount.source).is_some();
+        if !is_short || self.session.store.find(&mount.source).is_ok_and(|entry| is_digest(&entry)) {
+            return Ok(Cow::Borrowed(mount));
+        }
+        let source = self.session.reference(&mount.source, self.policy).await?.to_string();
+        Ok(Cow::Owned(ArtifactMount { source, ..mount.clone() }))
     }
 
     /// The stored artifact's full name where the user gave a digest or a short name.

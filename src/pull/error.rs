@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::digest::Mismatch;
-use crate::reference::Reference;
+use crate::reference::{self, Reference};
 use crate::{manifest, packaging, registry, store};
 
 /// The result of a pull's steps.
@@ -15,6 +15,28 @@ pub enum Error {
     /// The store does not have it and the policy forbids to ask.
     #[error("{0}: artifact does not exist in the store")]
     Missing(Reference),
+    /// No full name of an artifact.
+    #[error(transparent)]
+    Reference(#[from] reference::ParseError),
+    /// A short name that may be several, where registries.conf forbids to guess.
+    #[error("{text} could be {}", listed(names))]
+    Unclear {
+        /// What was typed.
+        text: String,
+        /// What it may be.
+        names: Vec<Reference>,
+    },
+    /// A short name that no registry has.
+    #[error("{text} is none of {}", listed(names))]
+    Nowhere {
+        /// What was typed.
+        text: String,
+        /// What it might have been.
+        names: Vec<Reference>,
+        /// What the last registry said.
+        #[source]
+        source: Box<registry::Error>,
+    },
     /// Indexes within indexes.
     #[error("{reference}: indexes are nested more than {depth} deep")]
     Nesting {
@@ -93,8 +115,14 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Registry(error) => error.is_transient(),
+            Self::Nowhere { source, .. } => source.is_transient(),
             Self::Exhausted { .. } | Self::Unresumable { .. } => true,
             _ => false,
         }
     }
+}
+
+/// Names in the order in which they are tried.
+fn listed(names: &[Reference]) -> String {
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -21,6 +21,7 @@ mod error;
 mod failures;
 mod interrupt;
 mod memory;
+mod names;
 mod opener;
 mod part;
 mod prefix;
@@ -51,6 +52,7 @@ use crate::media;
 use crate::packaging::{self, Plan};
 use crate::progress::Progress;
 use crate::reference::Reference;
+use crate::registries_conf::short_names::ShortNames;
 use crate::registry::Client;
 use crate::store::{Lease, Store};
 
@@ -92,6 +94,8 @@ pub struct Session {
     pub part: Part,
     /// Whether the store gives what is pulled the name it was asked for by; else the caller keeps it from being swept.
     pub names: bool,
+    /// What names without a registry stand for.
+    pub short_names: ShortNames,
     /// The user's wish to stop.
     pub interrupt: Interrupt,
 }

@@ -165,6 +165,7 @@ mod tests {
                 platform: None,
                 part: crate::pull::Part::default(),
                 names: true,
+                short_names: Default::default(),
                 interrupt: Interrupter::new().1,
             };
             let reference = format!("{}/acme/model:1", registry.host()).parse().unwrap();

@@ -115,6 +115,7 @@ async fn a_modelkit_is_streamed_with_its_kitfile() {
         platform: None,
         part: artishim::pull::Part::default(),
         names: true,
+        short_names: Default::default(),
         interrupt,
     };
     let artifact = session.resolve(&reference).await.unwrap();

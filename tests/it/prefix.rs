@@ -21,6 +21,7 @@ fn session(home: &Home) -> Session {
         platform: None,
         part: artishim::pull::Part::default(),
         names: true,
+        short_names: Default::default(),
         interrupt: Interrupter::new().1,
     }
 }

@@ -98,9 +98,9 @@ pub(super) async fn run(context: &Context, args: ComposeArgs) -> Result<()> {
 }
 
 async fn up_service(context: &Context, project: &str, up: &UpArgs) -> Result<()> {
-    let reference: Reference = up.reference.parse()?;
     let part = up.part.request()?.map_or(Part::Remembered, Part::Asked);
     let session = Session { part, ..context.session()? };
+    let reference = session.reference(&up.reference, up.pull.into()).await?;
     let asked = Asked { context, session, reference, up, project };
     let listing = match &up.directory {
         Some(directory) => asked.directory(absolute(directory)?).await?,

@@ -89,6 +89,7 @@ pub fn session(store: &Path, progress: Arc<dyn Progress>, settings: Settings) ->
         platform: None,
         part: Part::default(),
         names: true,
+        short_names: Default::default(),
         interrupt: Interrupter::new().1,
     }
 }
