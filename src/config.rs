@@ -12,7 +12,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 pub use self::file::{CONNECTIONS, Config, Wrong};
-pub use self::registries::{CONTAINERS_REGISTRIES_CONF, RegistriesFiles, Text};
+pub use self::registries::{CONTAINERS_REGISTRIES_CONF, DockerFiles, RegistriesFiles, Text};
 
 /// The system's configuration file.
 const SYSTEM_FILE: &str = "/etc/artishim/config.toml";

@@ -6,7 +6,7 @@
 //! more than all the rest of a command; the tests hold it to oci-spec's answers.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use crate::digest::Digest;
@@ -200,6 +200,14 @@ pub fn is_registry(registry: &str) -> bool {
         is_inner && !label.is_empty() && !label.starts_with('-') && !label.ends_with('-')
     };
     host.split('.').all(is_label) && port.is_none_or(is_port)
+}
+
+/// The address that a registry is named by, if it is.
+pub fn address(registry: &str) -> Option<IpAddr> {
+    match registry.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address.parse().ok(),
+        None => registry.split(':').next().and_then(|host| host.parse().ok()),
+    }
 }
 
 fn is_port(port: &str) -> bool {

@@ -16,12 +16,9 @@ use crate::checkout::fetch_and_check_out;
 use crate::config::{self, Environment};
 use crate::driver;
 use crate::engine::{self, Choice, DockerEndpointFlags, Engine};
-use crate::policy::Policy;
 use crate::progress::Progress;
 use crate::pull::{self, Interrupt, Interrupter, Part, Session};
-use crate::reference::{self, Reference};
-use crate::registries_conf::RegistriesConf;
-use crate::registries_conf::short_names::ShortNames;
+use crate::reference::Reference;
 use crate::registry::{Access, Certificates, Client, Credentials, Patience, Settings, Waiting};
 use crate::store::{Snapshot, Store};
 use crate::ui::{self, ProgressMode, Ui, Way};
@@ -38,7 +35,7 @@ pub struct Context {
     pub environment: Environment,
     pub ui: Ui,
     /// Where the engine is, if its own options said so.
-    endpoint: DockerEndpointFlags,
+    pub(super) endpoint: DockerEndpointFlags,
     interrupter: Arc<Interrupter>,
     interrupt: Interrupt,
 }
@@ -129,9 +126,9 @@ impl Context {
         let ui = self.ui.clone();
         let waiting = Waiting::new(move |text| ui.note(text));
         let tls_verify = registry.tls_verify;
-        let directories = self.environment.certificate_directories();
-        let certificates = Certificates { directories, only: registry.cert_dir.clone() };
         let (patience, registries) = (registry.patience(), self.registries_conf()?);
+        let directories = self.environment.certificate_directories();
+        let certificates = Certificates::new(directories, registry.cert_dir.clone(), registries.docker());
         Ok(Client::new(Settings {
             credentials,
             tls_verify,
@@ -143,52 +140,6 @@ impl Context {
             patience,
             waiting,
         })?)
-    }
-
-    /// What containers-registries.conf(5) says.
-    pub(super) fn registries_conf(&self) -> Result<RegistriesConf> {
-        let mut conf = RegistriesConf::default();
-        let files = self.environment.registries_conf()?;
-        if let Some((path, text)) = files.main {
-            conf.add(&path.display().to_string(), &text)?;
-        }
-        for (path, text) in files.drop_ins {
-            conf.add_drop_in(&path.display().to_string(), &text)?;
-        }
-        Ok(conf)
-    }
-
-    /// What names without a registry stand for.
-    pub(super) fn short_names(&self) -> Result<ShortNames> {
-        let mut names = self.registries_conf()?.short_names().clone();
-        if let Some((path, text)) = self.environment.short_name_aliases()? {
-            names.add_noted(&path.display().to_string(), &text)?;
-        }
-        Ok(names)
-    }
-
-    /// The full name of the artifact that the user typed, for who asks registries as `policy` says.
-    pub(super) async fn reference(&self, text: &str, policy: pull::Policy) -> Result<Reference> {
-        match reference::short_name(text) {
-            Some(_) => Ok(self.session()?.reference(text, policy).await?),
-            None => Ok(text.parse()?),
-        }
-    }
-
-    /// What the store finds by what the user typed: a short name's full one where it is there, else the same.
-    pub(super) fn stored(&self, store: &Store, text: &str) -> Result<String> {
-        if reference::short_name(text).is_none() {
-            return Ok(text.to_owned());
-        }
-        let names = self.short_names()?.local(text);
-        let is_there = |name: &Reference| store.find(&name.to_string()).is_ok();
-        Ok(names.into_iter().find(is_there).map_or_else(|| text.to_owned(), |name| name.to_string()))
-    }
-
-    /// What containers-policy.json(5) says, where there is one.
-    pub(super) fn policy(&self) -> Result<Option<Policy>> {
-        let read = self.environment.policy()?;
-        Ok(read.map(|(path, text)| Policy::parse(&path.display().to_string(), &text)).transpose()?)
     }
 
     /// `--creds`.

@@ -24,6 +24,7 @@ mod prepare;
 mod prune;
 mod pull;
 mod push;
+mod registries;
 mod rm;
 mod run;
 mod serve;

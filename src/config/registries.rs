@@ -1,6 +1,7 @@
-//! The files of containers-registries.conf(5) and containers-policy.json(5), where podman and skopeo look for them.
+//! The files of containers-registries.conf(5) and containers-policy.json(5), where podman and skopeo look for them, and
+//! Docker's own.
 //!
-//! Those look below `$HOME/.config` whatever `XDG_CONFIG_HOME` says.
+//! podman and skopeo look below `$HOME/.config` whatever `XDG_CONFIG_HOME` says.
 
 use std::fs;
 use std::io;
@@ -21,6 +22,15 @@ pub struct RegistriesFiles {
     pub main: Option<Text>,
     /// Its drop-ins, in the order in which they override each other.
     pub drop_ins: Vec<Text>,
+}
+
+/// What a Docker on this machine knows of registries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DockerFiles {
+    /// daemon.json
+    pub daemon: Option<Text>,
+    /// Each hosts.toml; the first of a registry counts.
+    pub hosts: Vec<Text>,
 }
 
 impl Environment {
@@ -49,6 +59,30 @@ impl Environment {
     /// The user's own files of the containers tools.
     pub(super) fn containers_home(&self) -> PathBuf {
         self.home().join(".config/containers")
+    }
+
+    /// The files of the Docker on this machine, of the user's own one where it is `rootless`. What cannot be read is none:
+    /// it is Docker's.
+    pub fn docker_files(&self, rootless: bool) -> DockerFiles {
+        let (daemon, certificates) = match rootless {
+            true => {
+                let own = self.config_home().join("docker");
+                (own.join("daemon.json"), vec![own.join("certs.d")])
+            }
+            false => {
+                let directories = ["/etc/docker/certs.d", "/etc/containerd/certs.d"];
+                (PathBuf::from("/etc/docker/daemon.json"), directories.map(PathBuf::from).to_vec())
+            }
+        };
+        let mut registries = Vec::new();
+        for directory in certificates {
+            let found = fs::read_dir(directory).into_iter().flatten().flatten();
+            let mut found: Vec<PathBuf> = found.map(|entry| entry.path().join("hosts.toml")).collect();
+            found.sort();
+            registries.extend(found);
+        }
+        let read = |path: PathBuf| fs::read_to_string(&path).ok().map(|text| (path, text));
+        DockerFiles { daemon: read(daemon), hosts: registries.into_iter().filter_map(read).collect() }
     }
 
     fn registries_conf_below(&self, system: &Path) -> Result<RegistriesFiles, Error> {
@@ -171,6 +205,22 @@ mod tests {
         assert_eq!(files.read(&[]).unwrap(), Vec::<String>::new(), "a link is no directory for containers/image");
         fs::create_dir_all(files.path("etc/registries.conf")).unwrap();
         assert!(error(files.read(&[])).contains("etc/registries.conf: Is a directory"));
+    }
+
+    #[test]
+    fn rootless_dockers_files_are_the_users() {
+        let files = Files::new(&[
+            "xdg/docker/daemon.json",
+            "xdg/docker/certs.d/b.io/hosts.toml",
+            "xdg/docker/certs.d/a.io/hosts.toml",
+            "xdg/docker/certs.d/a.io/ca.crt",
+        ]);
+        let xdg = files.path("xdg").display().to_string();
+        let DockerFiles { daemon, hosts } = files.environment(&[("XDG_CONFIG_HOME", &xdg)]).docker_files(true);
+        let texts: Vec<String> = daemon.into_iter().chain(hosts).map(|(_, text)| text).collect();
+        let expected =
+            ["xdg/docker/daemon.json", "xdg/docker/certs.d/a.io/hosts.toml", "xdg/docker/certs.d/b.io/hosts.toml"];
+        assert_eq!(texts, expected);
     }
 
     #[test]

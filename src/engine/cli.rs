@@ -93,7 +93,7 @@ pub fn program(kind: Kind, path: Option<&OsStr>, own: Option<&Path>) -> Result<P
 }
 
 /// By the file a link ends at, then by the link: `docker` is often a link to podman.
-fn kind_by_name(program: &Path) -> Option<Kind> {
+pub(super) fn kind_by_name(program: &Path) -> Option<Kind> {
     let by_name = |path: &Path| match path.file_name()?.to_str()? {
         "docker" => Some(Kind::Docker),
         "podman" | "podman-remote" => Some(Kind::Podman),

@@ -1,8 +1,8 @@
 //! Which engine it is; the order is the table of the design.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::cli::Cli;
+use super::cli::{self, Cli};
 use super::docker::{Api, Server};
 use super::endpoint::{self, DockerEndpointFlags, Endpoint, Environment};
 use super::error::{Error, Result};
@@ -25,6 +25,39 @@ pub async fn detect(choice: &Choice, environment: &Environment, flags: &DockerEn
         Choice::Podman => podman(environment, flags).await,
         Choice::Path(path) => at_path(path, environment, flags).await,
         Choice::Url(url) => at_url(&Endpoint::new(url, environment), environment).await,
+    }
+}
+
+/// A Docker on this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnDocker {
+    /// The system's.
+    System,
+    /// The user's, without root.
+    Rootless,
+}
+
+/// The Docker on this machine that is meant, or that is the only engine; it is not asked anything.
+pub fn docker_of_this_machine(
+    choice: &Choice,
+    environment: &Environment,
+    flags: &DockerEndpointFlags,
+) -> Option<OwnDocker> {
+    let find = |kind| cli::program(kind, environment.path.as_deref(), environment.own_program.as_deref()).ok();
+    let is_podman = |program: &PathBuf| cli::kind_by_name(program) == Some(Kind::Podman);
+    let is_docker = match choice {
+        Choice::Podman | Choice::Url(_) => false,
+        Choice::Path(path) => cli::kind_by_name(path) == Some(Kind::Docker),
+        Choice::Auto | Choice::None if flags.is_empty() && find(Kind::Podman).is_some() => false,
+        Choice::Auto | Choice::None | Choice::Docker => !find(Kind::Docker).as_ref().is_some_and(is_podman),
+    };
+    let endpoint = is_docker.then(|| endpoint::resolve(flags, environment).ok())??;
+    let socket = endpoint.socket()?;
+    let rootless = environment.rootless_docker();
+    let rootless = rootless.as_ref().and_then(Endpoint::socket);
+    match rootless == Some(socket) || (endpoint.is_default && !socket.exists() && rootless.is_some_and(Path::exists)) {
+        true => Some(OwnDocker::Rootless),
+        false => Some(OwnDocker::System),
     }
 }
 

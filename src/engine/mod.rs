@@ -30,7 +30,7 @@ use futures_util::Stream;
 
 pub use cache::Cache;
 pub use cli::{Cli, program};
-pub use detect::detect;
+pub use detect::{OwnDocker, detect, docker_of_this_machine};
 pub use docker::{Api, Container, Labels, Volume};
 pub use endpoint::{DockerEndpointFlags, Endpoint, Environment, Tls};
 pub use error::{Error, Result};

@@ -5,6 +5,7 @@
 //! containers/image and as the man page says: a blocked prefix is blocked wherever its `location` is, and IPv6 addresses
 //! are registries.
 
+pub mod docker;
 mod file;
 pub mod short_names;
 
@@ -12,6 +13,7 @@ use std::fmt;
 
 use crate::reference::{self, Reference};
 
+pub use self::docker::Docker;
 pub use self::file::{Error, Registry};
 use self::file::{Mirror, When};
 use self::short_names::ShortNames;
@@ -22,6 +24,8 @@ pub struct RegistriesConf {
     /// Sorted by their prefixes.
     registries: Vec<Registry>,
     short_names: ShortNames,
+    /// What counts where nothing else is said.
+    docker: Docker,
 }
 
 /// One place to ask.
@@ -72,6 +76,17 @@ impl RegistriesConf {
         Ok(())
     }
 
+    /// The same with what Docker's own files say, where these say nothing.
+    #[must_use]
+    pub fn with_docker(self, docker: Docker) -> Self {
+        Self { docker, ..self }
+    }
+
+    /// What Docker's own files say.
+    pub const fn docker(&self) -> &Docker {
+        &self.docker
+    }
+
     /// What short names stand for.
     pub const fn short_names(&self) -> &ShortNames {
         &self.short_names
@@ -91,7 +106,10 @@ impl RegistriesConf {
     /// Where `reference` is pushed to, as for containers/image: the registry of its name, whatever stands in for it.
     pub fn own(&self, reference: &Reference) -> Result<Endpoint, Refusal> {
         self.check(reference)?;
-        let insecure = self.find(&reference.name()).is_some_and(|(registry, _)| registry.insecure);
+        let insecure = match self.find(&reference.name()) {
+            Some((registry, _)) => registry.insecure,
+            None => self.docker.is_insecure(reference.registry()),
+        };
         Ok(Endpoint { reference: reference.clone(), insecure, is_mirror: false })
     }
 
@@ -102,6 +120,7 @@ impl RegistriesConf {
             .iter()
             .flat_map(|registry| registry.mirrors.iter().map(|mirror| &mirror.location).chain([&registry.location]));
         locations.filter_map(|location| location.split('/').next()).any(|location| location == host)
+            || self.docker.leads_to(host)
     }
 
     /// What is said of a name, and how much of it that takes.
@@ -126,7 +145,8 @@ impl RegistriesConf {
         let (name, by_digest) = (reference.name(), reference.digest().is_some());
         self.check(reference)?;
         let Some((registry, length)) = self.find(&name) else {
-            return Ok(vec![Endpoint { reference: reference.clone(), insecure: false, is_mirror: false }]);
+            let is_open = |endpoint: &Endpoint| !endpoint.is_mirror || self.check(&endpoint.reference).is_ok();
+            return Ok(self.docker.endpoints(reference).into_iter().filter(is_open).collect());
         };
         let rest = &name[length..];
         let mirrors = registry.mirrors.iter().filter(|mirror| mirror.serves(registry, by_digest));
@@ -160,6 +180,9 @@ impl fmt::Display for RegistriesConf {
             if !which.is_empty() {
                 write!(f, ", {what}: {which}")?;
             }
+        }
+        if self.docker != Docker::default() {
+            write!(f, "; by Docker: {}", self.docker)?;
         }
         Ok(())
     }
@@ -378,6 +401,24 @@ mod tests {
         assert_eq!(conf.short_names().searched(), ["s.io"]);
         let error = RegistriesConf::default().add_drop_in("drop-in.conf", text).unwrap_err();
         assert_eq!(error.to_string(), "drop-in.conf: a drop-in cannot be of version 1");
+    }
+
+    #[test]
+    fn dockers_files_count_where_these_say_nothing() {
+        let mut docker = Docker::default();
+        docker.add_daemon(
+            "daemon.json",
+            r#"{"registry-mirrors": ["https://m.io", "https://n.io"], "insecure-registries": ["a.io", "b.io"]}"#,
+        );
+        let conf = conf("[[registry]]\nlocation = 'a.io'\n[[registry]]\nlocation = 'm.io'\nblocked = true\n");
+        let conf = conf.with_docker(docker.clone());
+        assert_eq!(asked(&conf, "x/y:1"), ["n.io/x/y:1", "docker.io/x/y:1"]);
+        assert_eq!(["a.io/x:1", "b.io/x:1"].map(|name| asked(&conf, name)), [["a.io/x:1"], ["b.io/x:1!"]]);
+        let own = |name: &str| conf.own(&name.parse().unwrap()).unwrap().insecure;
+        assert_eq!(["a.io/x:1", "b.io/x:1"].map(own), [false, true]);
+        let mut hub = RegistriesConf::default();
+        hub.add("a.conf", "[[registry]]\nlocation = 'docker.io'\n").unwrap();
+        assert_eq!(asked(&hub.with_docker(docker), "x/y:1"), ["docker.io/x/y:1"]);
     }
 
     #[test]

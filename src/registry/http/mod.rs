@@ -3,16 +3,18 @@
 //! Redirects are followed here and not by the library, because `Authorization` must not go to another host and
 //! because TLS must not be given up on the way.
 
+mod identities;
 mod inward;
 mod response;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::{Url, header, redirect};
 use tokio::time::timeout;
 
+use self::identities::with_certificates;
 use self::inward::{Inward, Resolver};
 pub(super) use self::response::{Location, Place, Response};
 use super::cause::Cause;
@@ -70,8 +72,8 @@ pub(super) struct Http {
 /// What connections of one pool have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Kind {
-    /// The host and port, where it has certificates of its own.
-    host: Option<String>,
+    /// Those of the host, beside the system's.
+    certificates: Option<Arc<Found>>,
     verify: bool,
     /// As in Go and docker, a proxy of the environment is not for this machine.
     proxied: bool,
@@ -85,7 +87,7 @@ impl Kind {
     fn of(url: &Url, trust: &Trust) -> Self {
         let is_loopback = is_loopback(url);
         let verify = !trust.any_certificate.covers(is_loopback);
-        Self { host: None, verify, proxied: !is_loopback, is_guarded: false, is_http2: false }
+        Self { certificates: None, verify, proxied: !is_loopback, is_guarded: false, is_http2: false }
     }
 }
 
@@ -226,12 +228,12 @@ impl Http {
 
     /// Clients are made when they are needed: one that verifies cannot be made where there are no CA certificates.
     async fn client(&self, url: &Url, trust: &Trust, is_http2: bool) -> Result<reqwest::Client> {
-        let host = Some(shown_host(url)).filter(|host| self.certificates.are_there(host));
+        let certificates = self.certificates.find(&trust.host, &shown_host(url))?;
         let is_guarded = self.inward.is_forbidden(&shown_host(url), &trust.host).await;
         if is_guarded && inward::is_literal(url.host_str().unwrap_or_default()) {
             return Err(Error::Inward { registry: trust.host.clone(), host: shown_host(url) });
         }
-        let kind = Kind { host, is_guarded, is_http2, ..Kind::of(url, trust) };
+        let kind = Kind { certificates, is_guarded, is_http2, ..Kind::of(url, trust) };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&kind) {
             return Ok(client.clone());
@@ -245,8 +247,8 @@ impl Http {
             .tls_danger_accept_invalid_certs(!kind.verify);
         let builder = if kind.is_http2 { builder } else { builder.http1_only() };
         let builder = if kind.proxied { builder } else { builder.no_proxy() };
-        let builder = match &kind.host {
-            Some(host) => with_certificates(builder, self.certificates.find(host)?, url)?,
+        let builder = match &kind.certificates {
+            Some(found) => with_certificates(builder, found, kind.verify, url)?,
             None => builder,
         };
         let client = builder.build().map_err(|error| unreachable(url, &error))?;
@@ -284,19 +286,6 @@ async fn while_it_moves<T>(sending: impl Future<Output = T>, request: &Request) 
             Err(_) if moved() > before => {}
             Err(_) => return Err(patience),
         }
-    }
-}
-
-fn with_certificates(builder: reqwest::ClientBuilder, found: Found, url: &Url) -> Result<reqwest::ClientBuilder> {
-    let unreadable = |error: reqwest::Error| unreachable(url, &error);
-    let mut authorities = Vec::new();
-    for pem in &found.authorities {
-        authorities.extend(reqwest::Certificate::from_pem_bundle(pem).map_err(unreadable)?);
-    }
-    let builder = builder.tls_certs_merge(authorities);
-    match found.identity {
-        Some(pem) => Ok(builder.identity(reqwest::Identity::from_pem(&pem).map_err(unreadable)?)),
-        None => Ok(builder),
     }
 }
 
