@@ -35,6 +35,7 @@ mod producers;
 mod program;
 mod ramalama;
 mod registries;
+mod registries_conf;
 mod scenarios;
 mod shim;
 #[path = "../it/fixtures/snapshot.rs"]

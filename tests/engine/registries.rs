@@ -181,9 +181,112 @@ fn policy_lets_pass_what_skopeo_lets_pass_by_the_same_file() {
         shop.write("home/.config/containers/policy.json", policy.as_bytes());
         let skopeo = shop.try_run(
             "rm -rf copy
-            skopeo --policy home/.config/containers/policy.json copy --quiet --src-tls-verify=false docker://$REF dir:copy",
+            HOME=$PWD/home XDG_CONFIG_HOME=$PWD skopeo copy --quiet --src-tls-verify=false docker://$REF dir:copy",
         );
         let ours = shop.artishim(&["pull", "--quiet", "--pull", "always", &shop.reference()]);
         assert_eq!((skopeo.status == 0, ours.status == 0), (is_let, is_let), "{policy}: {skopeo:?} {ours:?}");
+    }
+}
+
+/// A registry that wants to see a certificate of the second of two authorities, and leads to a place that would like one.
+/// Notes down who showed what.
+const REGISTRY_THAT_LEADS_AWAY: &str = r#"
+import hashlib, http.server, json, ssl, sys, threading
+blob = b"not much of a model"
+digest = lambda content: "sha256:" + hashlib.sha256(content).hexdigest()
+layer = {"mediaType": "application/octet-stream", "digest": digest(blob), "size": len(blob),
+         "annotations": {"org.opencontainers.image.title": "m.gguf"}}
+config = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": digest(b"{}"), "size": 2}
+manifest = json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                       "artifactType": "application/x", "config": config, "layers": [layer]}).encode()
+places = {}
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_HEAD(self): self.do_GET()
+    def do_GET(self):
+        shown = self.connection.getpeercert()
+        name = dict(pair[0] for pair in shown["subject"])["commonName"] if shown else "nothing"
+        print(self.server.place, name, flush=True)
+        content = blob if digest(blob) in self.path else b"{}" if digest(b"{}") in self.path else manifest
+        is_away = self.server.place == "registry" and "/blobs/" in self.path
+        self.send_response(307 if is_away else 200)
+        if is_away:
+            content = b""
+            self.send_header("Location", f"https://127.0.0.1:{places['elsewhere']}{self.path}")
+        self.send_header("Content-Type", json.loads(manifest)["mediaType"])
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command == "GET": self.wfile.write(content)
+    def log_message(self, *words): pass
+for place, wants in (("elsewhere", ssl.CERT_OPTIONAL), ("registry", ssl.CERT_REQUIRED)):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.place, places[place] = place, server.server_port
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain("server.pem", "server.key")
+    context.load_verify_locations("two.pem")
+    context.verify_mode = wants
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+open("port", "w").write(str(places["registry"]))
+sys.stdin.read()
+"#;
+
+/// Starts it, with `certs.d` for it in both homes.
+const LEADS_AWAY: &str = r#"
+    {
+        for authority in one two; do
+            openssl req -x509 -newkey rsa:2048 -nodes -keyout $authority.key -subj /CN=$authority -days 2 -out $authority.pem
+        done
+        sign() {
+            openssl req -newkey rsa:2048 -nodes -keyout $1.key -subj /CN=$1 -out $1.csr
+            openssl x509 -req -in $1.csr -CA $2.pem -CAkey $2.key -CAcreateserial -days 2 -extfile $1.ext -out $1.pem
+        }
+        echo subjectAltName=IP:127.0.0.1 >server.ext && sign server one
+        echo extendedKeyUsage=clientAuth | tee first.ext >second.ext && sign first one && sign second two
+    } >log 2>&1
+    mkfifo stop && python3 server.py <stop >shown &
+    exec 9>stop
+    until [ -s port ]; do sleep 0.1; done
+    name=127.0.0.1:$(cat port)/acme/m:1
+    certs=home/.config/containers/certs.d/127.0.0.1:$(cat port)
+    mkdir -p $certs && cp one.pem $certs/ca.crt
+    for client in first second; do cp $client.pem $certs/$client.cert && cp $client.key $certs/$client.key; done
+    export HOME=$PWD/home
+"#;
+
+#[test]
+#[ignore = "needs root and contrib/testbed"]
+fn certificate_is_chosen_among_several_and_shown_to_its_registry_only() {
+    let shop = Workshop::new("registries");
+    shop.write("server.py", REGISTRY_THAT_LEADS_AWAY.as_bytes());
+    let said = shop.run(&format!(
+        "{LEADS_AWAY}
+        skopeo copy --quiet docker://$name dir:copy && sort -u shown && echo by skopeo && : >shown
+        {} --engine none --store $PWD/store --tls-verify=true --retry 0 pull --quiet $name && sort -u shown",
+        env!("CARGO_BIN_EXE_artishim")
+    ));
+    let (theirs, ours) = said.split_once("by skopeo\n").unwrap();
+    // Whoever a registry leads to is shown the same certificate by skopeo.
+    assert_eq!(theirs, "elsewhere second\nregistry second\n");
+    assert_eq!(ours.trim_start_matches('\0'), "elsewhere nothing\nregistry second\n");
+}
+
+/// `docker.io` is looked for under this name, and a port as it is written.
+#[test]
+#[ignore = "needs root and contrib/testbed"]
+fn certificates_lie_under_the_names_that_skopeo_looks_for() {
+    let shop = Workshop::new("registries");
+    for (name, directory) in
+        [("docker.io/x/y:1", "docker.io"), ("127.0.0.1:1/x:1", "127.0.0.1:1"), ("127.0.0.1:443/x:1", "127.0.0.1:443")]
+    {
+        shop.run(&format!("rm -rf home && mkdir -p home/.config/containers/certs.d/{directory}"));
+        let said = shop.try_run(&format!("HOME=$PWD/home skopeo --debug inspect --raw docker://{name}"));
+        let looked =
+            format!("{}/home/.config/containers/certs.d/{directory}", shop.path(".").parent().unwrap().display());
+        assert!(said.stderr.contains(&looked), "{said:?}");
+        // A key without its certificate is an error wherever it is found.
+        shop.write(&format!("home/.config/containers/certs.d/{directory}/a.key"), b"");
+        let ours = shop.artishim(&["--tls-verify=true", "--retry", "0", "pull", "--quiet", name]);
+        assert!(ours.stderr.contains(&format!("{looked}/a.cert")), "{ours:?}");
     }
 }

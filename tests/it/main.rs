@@ -26,5 +26,6 @@ mod proxies;
 mod pull;
 mod push;
 mod serve;
+mod short_names;
 mod unpacking;
 mod untrusted;

@@ -234,3 +234,67 @@ fn password_that_was_typed_for_a_registry_is_not_its_mirrors() {
     let asked = mirrored.mirror.requests();
     assert!(!asked.is_empty() && asked.iter().all(|request| request.authorization.is_none()), "{asked:?}");
 }
+
+#[test]
+fn registries_at_ipv6_addresses_are_named_like_others() {
+    let Some(registry) = Registry::start_at_ipv6() else {
+        println!("skipped: this machine has no IPv6 loopback");
+        return;
+    };
+    let (home, model) = (Home::new(), bytes(7, 100_000));
+    let reference = modelpack(&registry, "acme/m", &[("m.gguf", &model)]);
+    assert!(reference.starts_with("[::1]:"), "{reference}");
+    registry.require(Auth::Basic { user: "me", password: "secret" });
+    fs::create_dir_all(home.path("config/containers")).unwrap();
+    let auth = format!(r#"{{"auths": {{"{}": {{"auth": "bWU6c2VjcmV0"}}}}}}"#, registry.host());
+    fs::write(home.path("config/containers/auth.json"), auth).unwrap();
+    home.artishim(&["pull", "--quiet", &reference]).success();
+    let target = home.path("out");
+    home.artishim(&["extract", &reference, target.to_str().unwrap()]).success();
+    assert!(fs::read(target).unwrap() == model);
+    fs::create_dir_all(home.path(".config/containers")).unwrap();
+    let conf =
+        format!("[[registry]]\nprefix = \"{0}/acme\"\nlocation = \"{0}/acme\"\nblocked = true\n", registry.host());
+    fs::write(home.path(".config/containers/registries.conf"), conf).unwrap();
+    assert!(home.artishim(&["pull", &reference]).failure().contains("/acme is blocked in"));
+}
+
+/// A home that has no engine and a rootless Docker's files.
+fn with_docker(file: &str, text: &str) -> Home {
+    let home = Home::new();
+    let path = home.path("config/docker").join(file);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+    home
+}
+
+fn by_docker(home: &Home, line: &[&str]) -> Outcome {
+    let socket = format!("unix://{}", home.path("run/docker.sock").display());
+    let mut command = home.command(line);
+    outcome(command.env("DOCKER_HOST", socket).args(["--retry", "0"]).spawn().unwrap().wait_with_output().unwrap())
+}
+
+#[test]
+fn dockers_mirrors_of_docker_hub_are_asked() {
+    let mirror = Registry::start();
+    modelpack(&mirror, "acme/m", &[("m.gguf", b"model")]);
+    let home = with_docker("daemon.json", &format!(r#"{{"registry-mirrors": ["http://{}"]}}"#, mirror.host()));
+    by_docker(&home, &["pull", "--quiet", "acme/m:1"]).success();
+    let listed = home.artishim(&["ls", "--noheading", "--format", "{{.Repository}}"]).success();
+    assert_eq!(listed, "docker.io/acme/m\n");
+    let doctor = by_docker(&home, &["doctor"]).success();
+    assert!(doctor.contains("by Docker: mirrors: 1"), "{doctor}");
+}
+
+#[test]
+fn hosts_toml_of_docker_leads_elsewhere_and_podman_does_not_care() {
+    let mirror = Registry::start();
+    modelpack(&mirror, "acme/m", &[("m.gguf", b"model")]);
+    let text = format!("[host.\"http://{}\"]\n", mirror.host());
+    let home = with_docker("certs.d/models.example/hosts.toml", &text);
+    by_docker(&home, &["pull", "--quiet", "models.example/acme/m:1"]).success();
+    by_docker(&home, &["rm", "--all"]).success();
+    mirror.clear_requests();
+    by_docker(&home, &["--engine", "podman", "inspect", "--model", "models.example/acme/m:1"]).failure();
+    assert!(mirror.requests().is_empty());
+}

@@ -16,7 +16,7 @@ mod upload;
 
 use std::collections::HashMap;
 use std::io::{self, BufReader, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{IpAddr, Ipv6Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -92,7 +92,18 @@ struct State {
 
 impl Registry {
     pub fn start() -> Self {
-        let (registry, cdn) = (Arc::new(Port::open()), Arc::new(Port::open()));
+        Self::serve(Port::open())
+    }
+
+    /// The same at `[::1]`; nothing where this machine has no such address.
+    pub fn start_at_ipv6() -> Option<Self> {
+        let address = IpAddr::V6(Ipv6Addr::LOCALHOST);
+        TcpListener::bind((address, 0)).ok()?;
+        Some(Self::serve(Port::open_at(address)))
+    }
+
+    fn serve(registry: Port) -> Self {
+        let (registry, cdn) = (Arc::new(registry), Arc::new(Port::open()));
         let shared = Arc::new(Shared { registry, cdn, state: Mutex::default() });
         for (port, redirected) in [(&shared.registry, false), (&shared.cdn, true)] {
             let (port, shared) = (Arc::clone(port), Arc::clone(&shared));

@@ -1,7 +1,7 @@
 //! A port on loopback that can be shut for a while, as when a server restarts.
 
 use std::collections::HashMap;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -30,7 +30,11 @@ struct State {
 
 impl Port {
     pub fn open() -> Self {
-        let holder = socket(SocketAddr::from(([127, 0, 0, 1], 0)));
+        Self::open_at(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    }
+
+    pub fn open_at(address: IpAddr) -> Self {
+        let holder = socket(SocketAddr::from((address, 0)));
         let address = SocketAddr::try_from(net::getsockname(&holder).unwrap()).unwrap();
         let port = Self { address, _holder: holder, state: Mutex::default() };
         port.listen().unwrap();
@@ -137,7 +141,8 @@ impl State {
 
 /// A socket bound to `address`, which others of ours may share as long as none of them listens.
 fn socket(address: SocketAddr) -> OwnedFd {
-    let socket = net::socket(AddressFamily::INET, SocketType::STREAM, Some(ipproto::TCP)).unwrap();
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = net::socket(family, SocketType::STREAM, Some(ipproto::TCP)).unwrap();
     sockopt::set_socket_reuseaddr(&socket, true).unwrap();
     // Accepted sockets have it from the listening one.
     sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER).unwrap();
