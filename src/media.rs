@@ -79,6 +79,15 @@ pub const SELECTION: &str = "io.artishim.selection";
 /// Ours, on an entry of the store's index: the digest of the index that the manifest was chosen from, where the name has it.
 pub const CHOSEN_FROM: &str = "io.artishim.index";
 
+/// Cosign: what a signature is over, as a layer.
+pub const SIMPLE_SIGNING: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
+/// Cosign: the artifact type of such signatures where they refer to what they sign.
+pub const COSIGN_SIGNATURE: &str = "application/vnd.dev.cosign.artifact.sig.v1+json";
+/// Cosign: the signature over the layer's bytes, in base64.
+pub const COSIGN_ANNOTATION: &str = "dev.cosignproject.cosign/signature";
+/// Sigstore: a signature with all that it needs to be verified.
+pub const SIGSTORE_BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
+
 /// Every media type of CNCF model-spec since v0.0.7.
 pub const MODELPACK_PREFIX: &str = "application/vnd.cncf.model.";
 /// The same types to v0.0.6.
