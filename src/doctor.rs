@@ -10,6 +10,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::cause::one_line;
+use crate::policy::Policy;
 use crate::pull;
 use crate::store::{self, Store};
 
@@ -143,6 +145,22 @@ pub fn socket(path: &Path) -> Option<Finding> {
             Some(format!("start artishim serve, or remove {shown}")),
         )),
     }
+}
+
+/// policy.json, and the keys that it names.
+pub fn policy(policy: &Policy) -> Vec<Finding> {
+    let file = policy.file();
+    let bad = policy.key_files().into_iter().filter_map(|key| Some((key, pull::read_key(key.as_ref()).err()?)));
+    let mut findings: Vec<Finding> = bad
+        .map(|(key, error)| {
+            let way_out = String::from("put the public key there, or change the policy");
+            Finding::problem("policy", format!("{file}: key {key}: {}", one_line(&error)), Some(way_out))
+        })
+        .collect();
+    if findings.is_empty() {
+        findings.push(Finding::ok("policy", file.to_owned()));
+    }
+    findings
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! Modules stand on four levels and use lower ones, and of their own what `tests/it/layers.rs` allows, which holds the arrows:
 //!
 //! 0. words, without I/O: [`reference`], [`digest`], [`media`], [`manifest`], [`listing`], [`progress`], [`mount`],
-//!    [`gguf`], [`registries_conf`], [`policy`], [`signature`];
+//!    [`gguf`], [`registries_conf`], [`registries_d`], [`policy`], [`signature`];
 //! 1. one outside thing each: [`config`] (environment, files of settings), [`process`] (other programs),
 //!    [`registry`] (HTTP), [`store`] (our disk), [`packaging`] (how producers lay out files), [`engine`] (Podman and
 //!    Docker), [`rewrite`] (the engines' command lines);
@@ -43,6 +43,7 @@ pub mod push;
 mod ranges;
 pub mod reference;
 pub mod registries_conf;
+pub mod registries_d;
 pub mod registry;
 pub mod rewrite;
 pub mod signature;

@@ -135,7 +135,6 @@ impl Context {
             user_agent,
             certificates,
             registries,
-            policy: self.policy()?,
             access,
             patience,
             waiting,
@@ -157,6 +156,8 @@ impl Context {
             part: Part::default(),
             names: true,
             short_names: self.short_names()?,
+            gate: Arc::new(self.gate()?),
+            typed: None,
             interrupt: self.interrupt.clone(),
         })
     }

@@ -12,8 +12,8 @@ use crate::process;
 
 /// Say what may hurt on this machine, each with the way out
 ///
-/// Looks at the engine, the store and the space around it, the volume driver's socket, SELinux and registries.conf, and
-/// changes nothing. Ends with 125 where something will not work.
+/// Looks at the engine, the store and the space around it, the volume driver's socket, SELinux, registries.conf, and
+/// policy.json with its keys, and changes nothing. Ends with 125 where something will not work.
 #[derive(Args, Debug)]
 pub struct DoctorArgs {
     /// Print as JSON
@@ -41,7 +41,8 @@ pub(super) async fn run(context: &Context, args: &DoctorArgs) -> Result<()> {
     findings.push(doctor::selinux("/sys/fs/selinux/enforce".as_ref(), &root));
     findings.extend(doctor::socket(&context.environment.plugin_socket()));
     findings.push(registries(context));
-    findings.push(policy(context));
+    findings.extend(policy(context));
+    findings.extend(registries_d(context));
     report(context, args, &findings)
 }
 
@@ -82,12 +83,18 @@ fn registries(context: &Context) -> Finding {
 }
 
 /// policy.json: one that cannot be read stops every pull, too.
-fn policy(context: &Context) -> Finding {
+fn policy(context: &Context) -> Vec<Finding> {
     match context.policy() {
-        Err(error) => Finding::problem("policy", one_line(&error), hint(&error)),
-        Ok(None) => Finding::ok("policy", "none, so anything may be pulled"),
-        Ok(Some(policy)) => Finding::ok("policy", policy.file().to_owned()),
+        Err(error) => vec![Finding::problem("policy", one_line(&error), hint(&error))],
+        Ok(None) => vec![Finding::ok("policy", "none, so anything may be pulled")],
+        Ok(Some(policy)) => doctor::policy(&policy),
     }
+}
+
+/// registries.d, which is read where there is a policy.
+fn registries_d(context: &Context) -> Option<Finding> {
+    let error = context.registries_d().err()?;
+    Some(Finding::problem("signatures", one_line(&error), hint(&error)))
 }
 
 fn report(context: &Context, args: &DoctorArgs, findings: &[Finding]) -> Result<()> {

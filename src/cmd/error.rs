@@ -9,7 +9,7 @@ use crate::cause::one_line;
 use crate::ui::{SENTENCE, Ui, shortened};
 use crate::{
     add, checkout, config, deliver, digest, driver, engine, model, mount, oci_archive, packaging, policy, process,
-    pull, push, reference, registries_conf, registry, rewrite, store, template,
+    pull, push, reference, registries_conf, registries_d, registry, rewrite, store, template,
 };
 
 /// The result of a command.
@@ -84,6 +84,9 @@ pub enum Error {
     /// registries.conf.
     #[error(transparent)]
     RegistriesConf(#[from] registries_conf::Error),
+    /// registries.d.
+    #[error(transparent)]
+    RegistriesD(#[from] registries_d::Error),
     /// A registry.
     #[error(transparent)]
     Registry(#[from] registry::Error),

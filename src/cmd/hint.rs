@@ -1,5 +1,7 @@
 //! The ways out of errors.
 
+mod policy;
+
 use super::Error;
 use crate::registry::Cause;
 use crate::{
@@ -126,6 +128,8 @@ fn pull_hint(error: &pull::Error) -> Option<String> {
             Some(String::from("type one of these names in full, or give it an alias in registries.conf"))
         }
         pull::Error::Registry(error) => registry_hint(error),
+        pull::Error::Refused(refusal) => Some(policy::hint(refusal).to_owned()),
+        pull::Error::Unsigned { .. } => Some(String::from("have it signed, or name the key of who signed it")),
         pull::Error::Exhausted { .. } => Some(String::from("try again: a file goes on where it stopped")),
         pull::Error::Unresumable { .. } => Some(String::from("try again, or name another registry")),
         pull::Error::Store(error) => store_hint(error),
@@ -201,10 +205,7 @@ fn registry_hint(error: &registry::Error) -> Option<String> {
                 "log in with `podman login {registry}` or `docker login {registry}`, or pass --creds"
             ));
         }
-        registry::Error::Policy(crate::policy::Refusal::Signature { .. }) => {
-            "pull it with podman or skopeo, which can, or change the policy"
-        }
-        registry::Error::Policy(_) | registry::Error::Refused(_) => "change it there, or name another registry",
+        registry::Error::Refused(_) => "change it there, or name another registry",
         registry::Error::Certificate { .. } => "make it readable, or name another directory with --cert-dir",
         registry::Error::Unauthorized { had_credentials: true, .. } => {
             "check the user, the password and the right to pull"

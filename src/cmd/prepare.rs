@@ -30,7 +30,11 @@ pub(super) async fn home(context: &Context, session: &Session, reference: &Refer
         session.progress.note(&format!("{reference}: kept in artishim's store, as podman would not hold a part of it"));
         return Ok(Home::Store);
     }
-    let artifact = session.resolve(reference).await?;
+    // What podman does not pull after all is asked for again.
+    let artifact = match engine.checks_signatures() {
+        true => session.leaving_signatures().resolve(reference).await?,
+        false => session.resolve(reference).await?,
+    };
     if artifact.plan.is_named_as_by_podman() {
         return Ok(Home::Podman(Box::new((engine, artifact))));
     }

@@ -3,10 +3,11 @@
 use super::{Context, Result};
 use crate::engine::{self, OwnDocker};
 use crate::policy::Policy;
-use crate::pull;
+use crate::pull::{self, Gate};
 use crate::reference::{self, Reference};
 use crate::registries_conf::short_names::ShortNames;
 use crate::registries_conf::{Docker, RegistriesConf};
+use crate::registries_d::RegistriesD;
 use crate::store::Store;
 
 impl Context {
@@ -70,5 +71,21 @@ impl Context {
     pub(super) fn policy(&self) -> Result<Option<Policy>> {
         let read = self.environment.policy()?;
         Ok(read.map(|(path, text)| Policy::parse(&path.display().to_string(), &text)).transpose()?)
+    }
+
+    /// What containers-registries.d(5) says.
+    pub(super) fn registries_d(&self) -> Result<RegistriesD> {
+        let mut registries = RegistriesD::default();
+        for (path, text) in self.environment.registries_d()? {
+            registries.add(&path.display().to_string(), &text)?;
+        }
+        Ok(registries)
+    }
+
+    /// What all pulls pass; where no policy asks for signatures, nobody need know where they lie.
+    pub(super) fn gate(&self) -> Result<Gate> {
+        let policy = self.policy()?;
+        let registries = if policy.is_some() { self.registries_d()? } else { RegistriesD::default() };
+        Ok(Gate { policy, registries, ..Gate::default() })
     }
 }

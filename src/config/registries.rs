@@ -56,6 +56,18 @@ impl Environment {
         }
     }
 
+    /// The files of containers-registries.d(5) with what they hold: the user's directory, or the system's where there is
+    /// none.
+    pub fn registries_d(&self) -> Result<Vec<Text>, Error> {
+        self.registries_d_or(Path::new("/etc/containers/registries.d"))
+    }
+
+    fn registries_d_or(&self, system: &Path) -> Result<Vec<Text>, Error> {
+        let own = self.containers_home().join("registries.d");
+        let directory = if own.exists() { &own } else { system };
+        files_of(directory, b".yaml")?.into_iter().map(read_existing).collect()
+    }
+
     /// The user's own files of the containers tools.
     pub(super) fn containers_home(&self) -> PathBuf {
         self.home().join(".config/containers")
@@ -96,7 +108,7 @@ impl Environment {
         let directories = [Some(system).filter(|_| !is_own), Some(&own)];
         let mut drop_ins = Vec::new();
         for directory in directories.into_iter().flatten() {
-            for path in conf_files(&directory.join("registries.conf.d"))? {
+            for path in files_of(&directory.join("registries.conf.d"), b".conf")? {
                 drop_ins.extend(read(path)?);
             }
         }
@@ -123,8 +135,8 @@ fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// The drop-ins of a directory in the order of their names; as containers/image does, a link to a directory is none.
-fn conf_files(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+/// The files of a directory with such an ending, in the order of their names; as containers/image does, a link to a directory is none.
+fn files_of(directory: &Path, ending: &[u8]) -> Result<Vec<PathBuf>, Error> {
     let failed = |source| Error::Containers { path: directory.to_owned(), source };
     match fs::symlink_metadata(directory) {
         Ok(metadata) if metadata.is_dir() => {}
@@ -135,7 +147,7 @@ fn conf_files(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     for entry in fs::read_dir(directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let is_directory = entry.file_type().map_err(failed)?.is_dir();
-        if !is_directory && entry.file_name().as_encoded_bytes().ends_with(b".conf") {
+        if !is_directory && entry.file_name().as_encoded_bytes().ends_with(ending) {
             paths.push(entry.path());
         }
     }
@@ -237,5 +249,29 @@ mod tests {
         let aliases = |pairs: &[(&str, &str)]| files.environment(pairs).short_name_aliases().unwrap().unwrap().1;
         assert_eq!(aliases(&[]), "home/.cache/containers/short-name-aliases.conf");
         assert_eq!(aliases(&[("XDG_CACHE_HOME", &cache)]), "cache/containers/short-name-aliases.conf");
+    }
+
+    #[test]
+    fn the_users_registries_d_stands_in_place_of_the_systems() {
+        let root = tempfile::tempdir().unwrap();
+        let (system, home) = (root.path().join("etc"), root.path().join("home"));
+        let own = home.join(".config/containers/registries.d");
+        // Where other settings are does not matter here.
+        let pairs = [("HOME", home.to_str().unwrap()), ("XDG_CONFIG_HOME", "/elsewhere")];
+        let environment = Environment::from_pairs(&pairs, false);
+        let found = || {
+            let files = environment.registries_d_or(&system).unwrap().into_iter();
+            files.map(|(path, _)| path.strip_prefix(root.path()).unwrap().display().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(found(), Vec::<String>::new());
+        fs::create_dir_all(&system).unwrap();
+        for name in ["b.yaml", "a.yaml", "c.yml"] {
+            fs::write(system.join(name), "").unwrap();
+        }
+        assert_eq!(found(), ["etc/a.yaml", "etc/b.yaml"]);
+        fs::create_dir_all(&own).unwrap();
+        assert_eq!(found(), Vec::<String>::new());
+        fs::write(own.join("own.yaml"), "").unwrap();
+        assert_eq!(found(), ["home/.config/containers/registries.d/own.yaml"]);
     }
 }

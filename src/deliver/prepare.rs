@@ -87,7 +87,7 @@ impl Preparation<'_> {
         if let Some(mounts) = self.filled_volume(mount, &reference, state).await? {
             return Ok(Prepared::Mounts(mounts));
         }
-        let artifact = self.session.find(&reference, self.policy).await?;
+        let artifact = self.find(&reference).await?;
         let job = Job { mount, reference, artifact, state };
         let decision = self.decide(&job, estimate(&job)).await?;
         tracing::info!(artifact = %job.reference, delivery = %decision.delivery, reason = decision.reason, "delivering");
@@ -98,6 +98,24 @@ impl Preparation<'_> {
             Delivery::Volume => self.volume(job).await,
             Delivery::Copy => self.copy(job).await,
         }
+    }
+
+    /// What is to be mounted, whatever signatures it must have where podman may check them.
+    async fn find(&self, reference: &Reference) -> Result<Artifact> {
+        Ok(match self.engine.checks_signatures() {
+            true => self.session.leaving_signatures().find(reference, self.policy).await?,
+            false => self.session.find(reference, self.policy).await?,
+        })
+    }
+
+    /// The same job, once its artifact has the signatures that it must have to be pulled by us.
+    async fn admitted<'b>(&self, job: Job<'b>) -> Result<Job<'b>> {
+        let is_checked = job.artifact.is_stored || !self.engine.checks_signatures();
+        if is_checked || !self.session.gate.asks_for_signatures(&job.reference) {
+            return Ok(job);
+        }
+        let artifact = self.session.resolve(&job.reference).await?;
+        Ok(Job { artifact, ..job })
     }
 
     /// The value of `mount` where podman has the artifact already; nothing of the image need be known for that.
@@ -236,12 +254,14 @@ impl Preparation<'_> {
     }
 
     async fn bind(&self, job: Job<'_>) -> Result<Prepared> {
+        let job = self.admitted(job).await?;
         let snapshot = fetch_and_check_out(self.session, &job.reference, job.artifact).await?;
         let mounts = bind::mounts(self.engine.kind.dialect(), &snapshot, job.mount, job.state)?;
         Ok(Prepared::Mounts(mounts))
     }
 
     async fn volume(&self, job: Job<'_>) -> Result<Prepared> {
+        let job = self.admitted(job).await?;
         let volume = volume::fill(self.engine, &self.source(&job), None, &self.locks).await?;
         let files = &volume.listing.files;
         let subpaths = self.engine.mounts_volume_subpaths().await?;
@@ -257,6 +277,7 @@ impl Preparation<'_> {
     }
 
     async fn copy(&self, job: Job<'_>) -> Result<Prepared> {
+        let job = self.admitted(job).await?;
         if let Some(files) = job.artifact.plan.files() {
             return self.copied(job, &files);
         }

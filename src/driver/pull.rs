@@ -42,7 +42,8 @@ impl Driver {
         }
         let session = (self.0.sessions)(&record.options, volume.tally.clone())?;
         let part = record.options.request()?.map_or(Part::Whole, Part::Asked);
-        let session = Session { part, ..session };
+        let typed = record.options.reference.parse().map_err(Error::Reference)?;
+        let session = Session { part, typed: Some(typed), ..session };
         let artifact = find(&session, &record).await?;
         let extent = artifact.extent();
         let turn = self.turn(&extent.manifest);

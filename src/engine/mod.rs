@@ -173,6 +173,12 @@ impl Engine {
         self.is_podman_since(5, 7)
     }
 
+    /// Whether it holds what it pulls against the policy of this machine: a podman elsewhere has one of its own, and docker
+    /// has none.
+    pub fn checks_signatures(&self) -> bool {
+        self.kind == Kind::Podman && self.is_local
+    }
+
     /// Whether it is no service: its command line itself opens files.
     pub const fn is_local(&self) -> bool {
         self.is_local

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::digest::Mismatch;
 use crate::reference::{self, Reference};
-use crate::{manifest, packaging, registry, store};
+use crate::{manifest, packaging, policy, registry, signature, store};
 
 /// The result of a pull's steps.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -93,6 +93,20 @@ pub enum Error {
         /// What is wrong with it.
         #[source]
         source: Box<packaging::Error>,
+    },
+    /// policy.json.
+    #[error(transparent)]
+    Refused(#[from] policy::Refusal),
+    /// The user's key has not signed it.
+    #[error("{reference} has no signature by {key}")]
+    Unsigned {
+        /// What was asked for.
+        reference: String,
+        /// The key's file.
+        key: String,
+        /// Why none counts.
+        #[source]
+        source: signature::Unsigned,
     },
     /// The registry.
     #[error(transparent)]

@@ -10,15 +10,17 @@
 //! [`scout`] looks for a faster place beside a slow mirror. [`stream`] sends the same
 //! downloads in order to a reader, and nothing is staged; [`opener`] begins them one ahead of the other. [`arrivals`]
 //! lets archives be unpacked while they come. [`prefix`] brings the first bytes of a blob for who only wants to know what
-//! it is.
+//! it is. [`gate`] holds what policy.json says against the signatures that [`attached`] finds in the registry, before any blob.
 
 mod arrivals;
+mod attached;
 mod batch;
 mod blob;
 mod connections;
 mod download;
 mod error;
 mod failures;
+mod gate;
 mod interrupt;
 mod memory;
 mod names;
@@ -41,6 +43,7 @@ use tokio::task::JoinSet;
 pub use self::arrivals::Arrivals;
 use self::connections::Connections;
 pub use self::error::{Error, Result};
+pub use self::gate::{Gate, read_key};
 pub use self::interrupt::{Interrupt, Interrupter};
 pub use self::part::{Part, load};
 pub use self::settings::Settings;
@@ -96,6 +99,10 @@ pub struct Session {
     pub names: bool,
     /// What names without a registry stand for.
     pub short_names: ShortNames,
+    /// What an artifact must have so that it may be pulled.
+    pub gate: Arc<Gate>,
+    /// What the user typed, where references are pinned since: that counts for the gate.
+    pub typed: Option<Reference>,
     /// The user's wish to stop.
     pub interrupt: Interrupt,
 }
@@ -277,9 +284,10 @@ impl Session {
         fetched
     }
 
-    /// Follows indexes down to a manifest; says whether there were any.
+    /// Follows indexes down to a manifest that may be pulled; says whether there were any.
     async fn leaf(&self, reference: &Reference) -> Result<(Descriptor, Bytes, Manifest, bool)> {
-        let mut child: Option<Descriptor> = None;
+        let admission = self.gate.open(self.typed(reference))?;
+        let (mut child, mut digests): (Option<Descriptor>, _) = (None, Vec::new());
         for depth in 0..=MAX_DEPTH {
             let raw = match &child {
                 Some(child) => self.client.manifest_at(reference, &child.digest).await?,
@@ -290,7 +298,9 @@ impl Session {
                 return Err(Mismatch::Size { digest, size, seen }.into());
             }
             let mut manifest = Manifest::parse(&raw.bytes, &raw.digest)?;
+            digests.push(raw.digest.clone());
             if manifest.manifests.is_none() {
+                self.admit(reference, admission, &digests).await?;
                 let descriptor = Descriptor::new(manifest.kind(), raw.digest, raw.bytes.len() as u64);
                 return Ok((descriptor, raw.bytes, manifest, depth > 0));
             }

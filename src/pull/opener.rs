@@ -166,6 +166,8 @@ mod tests {
                 part: crate::pull::Part::default(),
                 names: true,
                 short_names: Default::default(),
+                gate: Arc::default(),
+                typed: None,
                 interrupt: Interrupter::new().1,
             };
             let reference = format!("{}/acme/model:1", registry.host()).parse().unwrap();

@@ -64,9 +64,6 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// policy.json says that it is not to be pulled.
-    #[error(transparent)]
-    Policy(#[from] crate::policy::Refusal),
     /// registries.conf says that nobody is to be asked.
     #[error(transparent)]
     Refused(#[from] crate::registries_conf::Refusal),

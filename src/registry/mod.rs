@@ -19,6 +19,7 @@ mod error;
 pub mod fuzzing;
 mod hosts;
 mod http;
+mod referrers;
 mod request;
 mod retry;
 mod safe_url;
@@ -56,7 +57,6 @@ use crate::cause::one_line;
 use crate::digest::{Algorithm, Digest};
 use crate::manifest::{self, Descriptor};
 use crate::media;
-use crate::policy::Policy;
 use crate::reference::Reference;
 use crate::registries_conf::{Endpoint, RegistriesConf};
 
@@ -79,8 +79,6 @@ pub struct Settings {
     pub certificates: Certificates,
     /// Where registries really are, and their mirrors.
     pub registries: RegistriesConf,
-    /// What may be pulled.
-    pub policy: Option<Policy>,
     /// What tokens are asked for.
     pub access: Access,
     /// How long a registry is borne with that does not give its manifests.
@@ -134,7 +132,6 @@ struct Shared {
     registries: Registries,
     tokens: Tokens,
     tls_verify: Option<bool>,
-    policy: Option<Policy>,
     access: Access,
     patience: Patience,
     waiting: Waiting,
@@ -169,7 +166,6 @@ impl Client {
             http: Http::new(settings.user_agent, settings.certificates, move |host| registries.leads_to(host)),
             registries: Registries::default(),
             tokens: Tokens::new(settings.credentials, settings.access.clone()),
-            policy: settings.policy,
             access: settings.access,
             endpoints: Endpoints::new(settings.registries),
             tls_verify: settings.tls_verify,
@@ -180,23 +176,16 @@ impl Client {
 
     /// Fetches the manifest of the reference's digest or else of its tag.
     pub async fn manifest(&self, reference: &Reference) -> Result<RawManifest> {
-        self.check_policy(reference)?;
         self.repeat(reference, || self.fetch_manifest(reference, reference.digest())).await
     }
 
     /// Fetches another manifest of the same repository, which the one of the reference led to.
     pub async fn manifest_at(&self, reference: &Reference, digest: &Digest) -> Result<RawManifest> {
-        self.check_policy(reference)?;
         self.repeat(reference, || self.fetch_manifest(reference, Some(digest))).await
-    }
-
-    fn check_policy(&self, reference: &Reference) -> Result<()> {
-        Ok(self.0.policy.as_ref().map_or(Ok(()), |policy| policy.check(reference))?)
     }
 
     /// Asks which digest the reference stands for now; one that has a digest stands for it without being asked.
     pub async fn digest(&self, reference: &Reference) -> Result<Digest> {
-        self.check_policy(reference)?;
         if let Some(digest) = reference.digest() {
             return Ok(digest.clone());
         }

@@ -116,6 +116,8 @@ async fn a_modelkit_is_streamed_with_its_kitfile() {
         part: artishim::pull::Part::default(),
         names: true,
         short_names: Default::default(),
+        gate: Arc::default(),
+        typed: None,
         interrupt,
     };
     let artifact = session.resolve(&reference).await.unwrap();

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of `src/` with its level; a module may use its own and lower levels, and what [`SIDEWAYS`] adds.
-const LEVELS: [(&str, u8); 32] = [
+const LEVELS: [(&str, u8); 33] = [
     ("digest", 0),
     ("gguf", 0),
     ("listing", 0),
@@ -16,6 +16,7 @@ const LEVELS: [(&str, u8); 32] = [
     ("ranges", 0),
     ("reference", 0),
     ("registries_conf", 0),
+    ("registries_d", 0),
     ("signature", 0),
     ("strict", 0),
     ("template", 0),

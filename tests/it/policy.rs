@@ -21,8 +21,11 @@ fn what_the_policy_refuses_is_not_asked_for() {
     let reference = modelpack(&registry, "m", &[("m.gguf", b"GGUF")]);
     let cases = [
         (r#"{"type": "reject"}"#, "is rejected by"),
-        (r#"{"type": "sigstoreSigned", "keyPath": "/k"}"#, "sigstoreSigned), which artishim cannot check"),
-        (r#"{"type": "signedBy", "keyType": "GPGKeys"}"#, "signedBy), which artishim cannot check"),
+        (
+            r#"{"type": "sigstoreSigned", "keyPath": "/k"}"#,
+            "sigstoreSigned), whose key /k cannot be used: No such file",
+        ),
+        (r#"{"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/k"}"#, "signedBy), which artishim cannot check"),
     ];
     for (requirement, expected) in cases {
         policy(&home, &registry, requirement);

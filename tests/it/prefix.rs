@@ -22,6 +22,8 @@ fn session(home: &Home) -> Session {
         part: artishim::pull::Part::default(),
         names: true,
         short_names: Default::default(),
+        gate: Arc::default(),
+        typed: None,
         interrupt: Interrupter::new().1,
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::common::registry::Registry;
+use crate::common::registry::{Fault, Registry, What, digest};
 use crate::common::{Home, assert_sound, bytes, modelpack};
 
 const MODEL: &[u8] = b"GGUF a tiny model\n";
@@ -296,6 +296,26 @@ fn tag_is_resolved_once() {
     driver.done("VolumeDriver.Remove", &json!({"Name": "old"}));
     sweep(&driver.home, &registry);
     assert_eq!(fs::read_dir(driver.home.store().join("blobs/sha256")).unwrap().count(), 0, "and nothing else");
+}
+
+#[test]
+fn policy_is_asked_of_the_name_that_a_volume_has_and_not_of_its_digest() {
+    let (mut driver, registry) = (Driver { home: Home::new(), process: None }, Registry::start());
+    let reference = modelpack(&registry, "m", &[("tiny.gguf", MODEL)]);
+    let policy = json!({
+        "default": [{"type": "reject"}],
+        "transports": {"docker": {&reference: [{"type": "insecureAcceptAnything"}]}},
+    });
+    fs::create_dir_all(driver.home.path("config/containers")).unwrap();
+    fs::write(driver.home.path("config/containers/policy.json"), policy.to_string()).unwrap();
+    driver.start(&[]);
+    // The digest is known, and the model does not come.
+    registry.fault(Fault::always(digest(MODEL), What::status(404)));
+    driver.create("v", &reference);
+    driver.refused("VolumeDriver.Mount", &json!({"Name": "v", "ID": "1"}));
+    assert!(driver.status("v")["digest"].is_string(), "{}", driver.status("v"));
+    registry.clear_faults();
+    assert_eq!(read(&driver.mount("v"), "tiny.gguf"), MODEL);
 }
 
 /// Pulls something and removes it, which sweeps the store.

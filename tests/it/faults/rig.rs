@@ -90,6 +90,8 @@ pub fn session(store: &Path, progress: Arc<dyn Progress>, settings: Settings) ->
         part: Part::default(),
         names: true,
         short_names: Default::default(),
+        gate: Arc::default(),
+        typed: None,
         interrupt: Interrupter::new().1,
     }
 }
