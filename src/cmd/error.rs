@@ -9,7 +9,7 @@ use crate::cause::one_line;
 use crate::ui::{SENTENCE, Ui, shortened};
 use crate::{
     add, checkout, config, deliver, digest, driver, engine, model, mount, oci_archive, packaging, policy, process,
-    pull, push, reference, registries_conf, registries_d, registry, rewrite, store, template,
+    pull, push, reference, registries_conf, registries_d, registry, rewrite, signature, store, template,
 };
 
 /// The result of a command.
@@ -87,6 +87,15 @@ pub enum Error {
     /// registries.d.
     #[error(transparent)]
     RegistriesD(#[from] registries_d::Error),
+    /// `--verify-key`.
+    #[error("key {path}")]
+    Key {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        #[source]
+        source: signature::KeyError,
+    },
     /// A registry.
     #[error(transparent)]
     Registry(#[from] registry::Error),

@@ -43,6 +43,7 @@ fn own_hint(error: &(dyn std::error::Error + 'static)) -> Option<String> {
                 _ => String::from("podman and skopeo need it too: make it readable"),
             });
         }
+        Some(Error::Key { .. }) => return Some(String::from("name the file of a public key in PEM")),
         Some(Error::Driver(error)) => return driver_hint(error),
         Some(Error::Registry(error)) => return registry_hint(error),
         Some(Error::Store(error)) => return store_hint(error),

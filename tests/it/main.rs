@@ -27,5 +27,6 @@ mod pull;
 mod push;
 mod serve;
 mod short_names;
+mod signatures;
 mod unpacking;
 mod untrusted;

@@ -3,6 +3,7 @@
 pub mod gguf;
 pub mod outcome;
 pub mod registry;
+pub mod signing;
 
 use std::fs;
 use std::path::{Path, PathBuf};

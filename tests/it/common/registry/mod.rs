@@ -80,6 +80,8 @@ struct State {
     redirect: Option<Expiry>,
     signatures: Vec<Signature>,
     uploads: upload::Uploads,
+    /// Whether it tells what refers to a manifest.
+    tells_referrers: bool,
     tags: Tags,
     tags_made: usize,
     /// Answers with a blob's bytes that are being sent now, and the most there were at once.
@@ -173,6 +175,11 @@ impl Registry {
     /// From now on a blob is only in the repositories that it was sent to.
     pub fn keep_repositories_apart(&self) {
         self.shared.state().uploads.members = Some(std::collections::HashSet::new());
+    }
+
+    /// From now on it tells what refers to a manifest, as the distribution-spec has it since 1.1.
+    pub fn tell_referrers(&self) {
+        self.shared.state().tells_referrers = true;
     }
 
     /// From now on an upload that breaks off is forgotten.
@@ -311,6 +318,11 @@ impl Shared {
             // Podman asks this first, and we never do.
             return Answer::new(200, b"{}");
         }
+        if let Some((repository, digest)) = path.rsplit_once("/referrers/")
+            && state.tells_referrers
+        {
+            return Answer::manifest(&state.referrers(repository.trim_start_matches("/v2/"), digest), &request.accept);
+        }
         let name = path.trim_start_matches("/v2/").replacen("/manifests/", "/", 1);
         match state.manifests.get(&name) {
             Some(bytes) => Answer::manifest(bytes, &request.accept),
@@ -338,6 +350,24 @@ impl State {
         };
         let changed = |content: &Vec<u8>| Arc::new(content.iter().map(|byte| byte ^ 0x55).collect());
         Some(Object { content: if is_changed { changed(&content) } else { content }, tag })
+    }
+
+    /// The index of the repository's manifests whose subject has this digest.
+    fn referrers(&self, repository: &str, subject: &str) -> Arc<Vec<u8>> {
+        let prefix = format!("{repository}/sha256:");
+        let entry = |(name, bytes): (&String, &Arc<Vec<u8>>)| {
+            let json: serde_json::Value = serde_json::from_slice(bytes).ok().filter(|_| name.starts_with(&prefix))?;
+            (json["subject"]["digest"] == subject).then(|| {
+                serde_json::json!({
+                    "mediaType": json["mediaType"], "digest": digest(bytes), "size": bytes.len(),
+                    "artifactType": json["artifactType"],
+                })
+            })
+        };
+        let entries: Vec<_> = self.manifests.iter().filter_map(entry).collect();
+        let kind = "application/vnd.oci.image.index.v1+json";
+        let index = serde_json::json!({"schemaVersion": 2, "mediaType": kind, "manifests": entries});
+        Arc::new(index.to_string().into_bytes())
     }
 
     fn log(&mut self, request: Request) -> usize {

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use rustix::net::{self, AddressFamily, SocketType, ipproto, sockopt};
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
 
 /// What the system keeps at most of what a client has not taken yet; more would make the count of bytes sent a guess.
 const SEND_BUFFER: usize = 16 * 1024;
@@ -142,7 +142,9 @@ impl State {
 /// A socket bound to `address`, which others of ours may share as long as none of them listens.
 fn socket(address: SocketAddr) -> OwnedFd {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let socket = net::socket(family, SocketType::STREAM, Some(ipproto::TCP)).unwrap();
+    // A child must not keep the port of a test that was killed.
+    let flags = SocketFlags::CLOEXEC;
+    let socket = net::socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP)).unwrap();
     sockopt::set_socket_reuseaddr(&socket, true).unwrap();
     // Accepted sockets have it from the listening one.
     sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER).unwrap();
