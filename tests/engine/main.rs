@@ -38,6 +38,7 @@ mod registries;
 mod registries_conf;
 mod scenarios;
 mod shim;
+mod signatures;
 #[path = "../it/fixtures/snapshot.rs"]
 mod snapshot;
 mod stores;

@@ -128,6 +128,11 @@ impl Engine {
         outcome(self.spawn(arguments))
     }
 
+    /// The same with settings of its own, which the engine does not share.
+    pub fn artishim_with(&self, config: &Path, arguments: &[&str]) -> Outcome {
+        outcome(self.command(arguments).env("XDG_CONFIG_HOME", config).spawn().unwrap())
+    }
+
     pub fn spawn(&self, arguments: &[&str]) -> Child {
         self.command(arguments).spawn().unwrap()
     }
