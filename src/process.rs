@@ -5,6 +5,7 @@
 //! | method | stdin | stdout | stderr |
 //! | --- | --- | --- | --- |
 //! | [`Call::capture`], [`Call::json`] | nothing | returned | its end is in the error |
+//! | [`Call::feed`] | bytes | returned | returned |
 //! | [`Call::head`] | nothing | its first bytes are returned, then the program is killed | its end is in the error |
 //! | [`Call::status`] | ours | ours | ours |
 //! | [`Call::status_on_stderr`] | ours | goes to our stderr | ours |
@@ -14,11 +15,11 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use serde::de::DeserializeOwned;
 use tokio::task::{JoinError, JoinHandle};
@@ -113,6 +114,20 @@ impl Call {
         let output = self.command().stdin(Stdio::null()).output().map_err(|source| self.spawn_error(source))?;
         self.check(output.status, &output.stderr)?;
         Ok(output.stdout)
+    }
+
+    /// Runs the program with `input`, which may be a secret, and returns what it said and how it ended.
+    ///
+    /// A program that says much before it has read all must not be run so: it would wait for us, and we for it.
+    pub fn feed(&self, input: &[u8]) -> Result<Output> {
+        let mut command = self.command();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|source| self.spawn_error(source))?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // One that needs no input may have ended; how is what counts.
+            let _ = stdin.write_all(input);
+        }
+        child.wait_with_output().map_err(|source| self.spawn_error(source))
     }
 
     /// Runs the program and parses its stdout.
@@ -274,6 +289,14 @@ mod tests {
     fn a_status_is_returned_and_no_error() {
         assert_eq!(shell("exit 3").status_on_stderr().expect("sh runs").code(), Some(3));
         assert_eq!(shell("exit 4").status().expect("sh runs").code(), Some(4));
+    }
+
+    #[test]
+    fn what_is_fed_is_no_argument_and_every_end_is_told() {
+        let output = shell("cat; echo why >&2; exit 3").feed(b"secret").expect("sh runs");
+        let said = (output.status.code(), output.stdout.as_slice(), output.stderr.as_slice());
+        assert_eq!(said, (Some(3), &b"secret"[..], &b"why\n"[..]));
+        assert!(shell("exit 0").feed(&[b'x'; 1_000_000]).expect("sh runs").status.success());
     }
 
     #[test]
