@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Context, Error, Result};
+use super::{Context, Error, FAILURE, Result};
+use crate::deliver::native;
 use crate::push::{self, Session};
 use crate::reference::Reference;
-use crate::store::{Entry, Store};
+use crate::store::{self, Entry, Store};
 use crate::ui::Way;
 
 /// Send an artifact to a registry
@@ -35,8 +36,7 @@ pub(super) async fn run(context: &Context, args: PushArgs) -> Result<()> {
     let entry = match store.find(&context.stored(&store, &args.artifact)?) {
         Ok(entry) => entry,
         Err(error) if args.destination.is_none() && args.digestfile.is_none() => {
-            let arguments = |name| podman_arguments(context, &args, name);
-            return Err(context.hand_over(error, &args.artifact, arguments).await);
+            return push_by_podman(context, &args, error).await;
         }
         Err(error) => return Err(error.into()),
     };
@@ -62,6 +62,23 @@ fn session(context: &Context, store: Store, entry: &Entry, destination: &Referen
     Ok(Session { client, store, progress, interrupt: context.interrupt() })
 }
 
+/// Hands what our store does not have to podman.
+///
+/// With a password to be used podman does not take our place: it gets that in a file, which goes when podman has ended.
+async fn push_by_podman(context: &Context, args: &PushArgs, error: store::Error) -> Result<()> {
+    let flags = context.podman_flags()?;
+    if flags.creds.is_none() || !matches!(error, store::Error::NotFound { .. }) {
+        let arguments = |name| podman_arguments(context, args, name);
+        return Err(context.hand_over(error, &args.artifact, arguments).await);
+    }
+    let name = context.podmans(&args.artifact).await?;
+    let (Some(name), Some(podman)) = (name, context.artifact_podman().await) else { return Err(error.into()) };
+    let destination: Reference = name.parse()?;
+    let status = native::push(&podman, (&name, destination.registry()), args.quiet, &flags).await?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILURE);
+    if code == 0 { Ok(()) } else { Err(Error::Ended(code)) }
+}
+
 fn podman_arguments(context: &Context, args: &PushArgs, name: String) -> Vec<String> {
     let registry = &context.global.registry;
     let mut arguments = vec![String::from("push")];
@@ -69,7 +86,6 @@ fn podman_arguments(context: &Context, args: &PushArgs, name: String) -> Vec<Str
     arguments.extend(registry.tls_verify.map(|verify| format!("--tls-verify={verify}")));
     arguments.extend(registry.authfile.as_ref().map(|file| format!("--authfile={}", file.display())));
     arguments.extend(registry.cert_dir.as_ref().map(|directory| format!("--cert-dir={}", directory.display())));
-    arguments.extend(registry.creds.as_ref().map(|creds| format!("--creds={creds}")));
     arguments.push(name);
     arguments
 }

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 
 use base64::Engine as _;
 
@@ -13,7 +14,6 @@ use crate::mount::ArtifactMount;
 use crate::process;
 use crate::pull::Policy;
 use crate::reference::Reference;
-use crate::registry;
 
 /// The mount's value when podman has the artifact already and `policy` does not ask for more.
 ///
@@ -57,24 +57,27 @@ pub struct RegistryFlags {
 
 impl RegistryFlags {
     /// podman's flags; it is told of a registry on this machine what we take for granted there.
-    fn arguments(&self, reference: &Reference, secret: Option<&SecretFile>) -> Vec<String> {
+    fn arguments(&self, registry: &str, secret: Option<&SecretFile>) -> Vec<String> {
         let authfile = secret.map(|secret| &secret.0).or(self.authfile.as_ref());
         let authfile = authfile.map(|path| format!("--authfile={}", path.display()));
-        let is_local = registry::is_local(reference.registry());
+        let is_local = crate::registry::is_local(registry);
         let tls_verify = self.tls_verify.or_else(|| is_local.then_some(false));
         let tls_verify = tls_verify.map(|verify| format!("--tls-verify={verify}"));
         let cert_dir = self.cert_dir.as_ref().map(|directory| format!("--cert-dir={}", directory.display()));
         authfile.into_iter().chain(tls_verify).chain(cert_dir).collect()
     }
 
+    /// The file that stands for `--creds`.
+    fn secret(&self, registry: &str) -> engine::Result<Option<SecretFile>> {
+        let create = |creds| SecretFile::create(&self.scratch, registry, creds);
+        self.creds.as_ref().map(create).transpose()
+    }
+
     /// Runs podman's `command` with the flags for `reference` and its name.
     async fn pull(&self, engine: &Engine, command: &[&str], reference: &Reference) -> engine::Result<()> {
-        let secret = match &self.creds {
-            Some(creds) => Some(SecretFile::create(&self.scratch, reference.registry(), creds)?),
-            None => None,
-        };
+        let secret = self.secret(reference.registry())?;
         let call = engine.cli()?.call().args(command.iter().copied());
-        let call = call.args(self.arguments(reference, secret.as_ref())).arg(reference.to_string());
+        let call = call.args(self.arguments(reference.registry(), secret.as_ref())).arg(reference.to_string());
         process::capture(call).await?;
         Ok(())
     }
@@ -109,6 +112,19 @@ impl Drop for SecretFile {
             tracing::warn!(file = %self.0.display(), %error, "a file with credentials stays");
         }
     }
+}
+
+/// Has podman push an artifact of its own to its registry, on our streams.
+pub async fn push(
+    engine: &Engine,
+    (name, registry): (&str, &str),
+    quiet: bool,
+    flags: &RegistryFlags,
+) -> engine::Result<ExitStatus> {
+    let secret = flags.secret(registry)?;
+    let call = engine.cli()?.call().args(["artifact", "push"]).args(quiet.then_some("--quiet"));
+    let call = call.args(flags.arguments(registry, secret.as_ref())).arg(name);
+    Ok(process::run_blocking(move || call.status()).await?)
 }
 
 /// Has podman pull an artifact.
