@@ -33,6 +33,8 @@ pub enum Error {
 pub(super) struct File {
     pub registries: Vec<Registry>,
     pub short_names: ShortNames,
+    /// `credential-helpers`, where the file says some.
+    pub credential_helpers: Option<Vec<String>>,
 }
 
 /// What is said of a prefix.
@@ -137,7 +139,7 @@ fn read(file: &str, document: Document, is_drop_in: bool) -> Result<File, String
         aliases: short_names::aliases(document.aliases.unwrap_or_default())?,
         file: file.to_owned(),
     };
-    Ok(File { registries, short_names })
+    Ok(File { registries, short_names, credential_helpers: document.credential_helpers })
 }
 
 impl Document {

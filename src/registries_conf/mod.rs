@@ -26,6 +26,7 @@ pub struct RegistriesConf {
     short_names: ShortNames,
     /// What counts where nothing else is said.
     docker: Docker,
+    credential_helpers: Vec<String>,
 }
 
 /// One place to ask.
@@ -92,6 +93,11 @@ impl RegistriesConf {
         &self.short_names
     }
 
+    /// Who is asked for credentials, in order; empty where no file says.
+    pub fn credential_helpers(&self) -> &[String] {
+        &self.credential_helpers
+    }
+
     fn extend(&mut self, file: file::File) {
         let mut registries = file.registries;
         registries.sort_by(|one, other| one.prefix.cmp(&other.prefix));
@@ -101,6 +107,9 @@ impl RegistriesConf {
         self.registries.extend(registries);
         self.registries.sort_by(|one, other| one.prefix.cmp(&other.prefix));
         self.short_names.extend(file.short_names);
+        if let Some(helpers) = file.credential_helpers {
+            self.credential_helpers = helpers;
+        }
     }
 
     /// Where `reference` is pushed to, as for containers/image: the registry of its name, whatever stands in for it.
@@ -229,6 +238,21 @@ fn relocated(reference: &Reference, location: &str, rest: &str) -> Result<Refere
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_file_that_names_credential_helpers_says_who_is_asked() {
+        let mut conf = RegistriesConf::default();
+        assert!(conf.credential_helpers().is_empty());
+        for (text, expected) in [
+            ("credential-helpers = ['containers-auth.json', 'pass']", &["containers-auth.json", "pass"][..]),
+            ("unqualified-search-registries = ['docker.io']", &["containers-auth.json", "pass"]),
+            ("credential-helpers = ['secretservice']", &["secretservice"]),
+        ] {
+            conf.add("x", text).unwrap();
+            assert_eq!(conf.credential_helpers(), expected, "{text}");
+        }
+        assert!(conf.add("x", "credential-helpers = 'pass'").is_err());
+    }
 
     fn conf(text: &str) -> RegistriesConf {
         let mut conf = RegistriesConf::default();
