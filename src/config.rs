@@ -33,6 +33,8 @@ pub const ACCELERATE: &str = "ARTISHIM_ACCELERATE";
 pub const LOG_LEVEL: &str = "ARTISHIM_LOG_LEVEL";
 /// The credential file of the containers tools; it must exist when set (containers-auth.json(5)).
 pub const REGISTRY_AUTH_FILE: &str = "REGISTRY_AUTH_FILE";
+/// `USER:PASSWORD` for the registry, where nobody sees it who lists processes.
+pub const CREDS: &str = "ARTISHIM_CREDS";
 /// How often our links have handed a line on, so that one which comes back is seen.
 pub const LINKS: &str = "ARTISHIM_LINKS";
 /// The socket that docker closes when its plugins are to stop.
@@ -214,6 +216,14 @@ impl Environment {
         self.path(REGISTRY_AUTH_FILE).or_else(|| self.config.authfile.clone())
     }
 
+    /// The file that `login` writes: [`Self::authfile`], else podman's own.
+    ///
+    /// Without a directory for the session, podman makes one in `/run` or `/tmp`; we take the file in the home, which podman reads.
+    pub fn login_file(&self) -> PathBuf {
+        let own = || self.credential_files().into_iter().next().unwrap_or_default();
+        self.authfile().unwrap_or_else(own)
+    }
+
     /// The store: `ARTISHIM_STORE`, else `store` of a configuration file, else `/var/lib/artishim` for root, else
     /// `$XDG_DATA_HOME/artishim`.
     pub fn store(&self) -> PathBuf {
@@ -303,6 +313,20 @@ mod tests {
         let root = Environment::from_pairs(&[("HOME", "/root"), (DOCKER_CONFIG, "/d")], true);
         let expected = ["/run/containers/0/auth.json", "/root/.config/containers/auth.json", "/d/config.json"];
         assert_eq!(root.credential_files(), expected.map(PathBuf::from));
+    }
+
+    #[test]
+    fn login_writes_where_podman_does_unless_it_is_told() {
+        let cases = [
+            (&[("XDG_RUNTIME_DIR", "/run/user/7")][..], false, "/run/user/7/containers/auth.json"),
+            (&[("XDG_RUNTIME_DIR", "/run/user/0")], true, "/run/user/0/containers/auth.json"),
+            (&[], true, "/run/containers/0/auth.json"),
+            (&[("HOME", "/home/u")], false, "/home/u/.config/containers/auth.json"),
+            (&[("XDG_RUNTIME_DIR", "/run/user/7"), (REGISTRY_AUTH_FILE, "/a.json")], false, "/a.json"),
+        ];
+        for (pairs, root, expected) in cases {
+            assert_eq!(Environment::from_pairs(pairs, root).login_file(), PathBuf::from(expected), "{pairs:?}");
+        }
     }
 
     /// A system's file, a user's file and a named one, each with its own number of connections.

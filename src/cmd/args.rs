@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::secret::Secret;
 use crate::config::CONNECTIONS;
 use crate::manifest::Platform;
 use crate::packaging::{Request, Selection};
@@ -73,9 +74,11 @@ pub struct RegistryArgs {
     /// Directory with certificates for the registry: *.crt of authorities, *.cert and *.key of one's own
     #[arg(long, value_name = "DIR", global = true)]
     pub cert_dir: Option<PathBuf>,
-    /// Credentials for the registry
+    /// Credentials for the registry; everybody sees them in the list of processes, unless it is `-`: a line of stdin
+    ///
+    /// ARTISHIM_CREDS is the same as a variable. What is to last is better kept by `artishim login`.
     #[arg(long, value_name = "USER:PASSWORD", global = true)]
-    pub creds: Option<String>,
+    pub creds: Option<Secret>,
     /// Require HTTPS and verify certificates (default: true, but for registries on this machine)
     #[arg(long, value_name = "BOOL", global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub tls_verify: Option<bool>,

@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::args::{GlobalArgs, LogFormat};
 use super::door::Globals;
+use super::secret::{self, Typed};
 use super::{Error, Result, stop};
 use crate::cause::one_line;
 use crate::checkout::fetch_and_check_out;
@@ -38,6 +39,8 @@ pub struct Context {
     pub(super) endpoint: DockerEndpointFlags,
     interrupter: Arc<Interrupter>,
     interrupt: Interrupt,
+    /// What `--creds` meant when it was first asked for.
+    typed: Typed,
 }
 
 impl Context {
@@ -47,7 +50,8 @@ impl Context {
         log(level.as_deref().unwrap_or("error"), global.log_format, &ui)?;
         let (interrupter, interrupt) = Interrupter::new();
         let endpoint = DockerEndpointFlags { context: global.context.clone(), ..DockerEndpointFlags::default() };
-        Ok(Self { global, environment, ui, endpoint, interrupter: Arc::new(interrupter), interrupt })
+        let (interrupter, typed) = (Arc::new(interrupter), Typed::default());
+        Ok(Self { global, environment, ui, endpoint, interrupter, interrupt, typed })
     }
 
     /// The same for the engine that its own options lead to.
@@ -109,19 +113,23 @@ impl Context {
     }
 
     pub(super) fn client(&self) -> Result<Client> {
-        self.client_with(Access::Pull)
+        self.client_with(Access::Pull, self.credentials(self.explicit_credentials()?)?)
     }
 
     /// A client that may write, and read `others` of a registry's repositories.
     pub(super) fn client_to_push(&self, others: Vec<String>) -> Result<Client> {
-        self.client_with(Access::Push(others))
+        self.client_with(Access::Push(others), self.credentials(self.explicit_credentials()?)?)
     }
 
-    fn client_with(&self, access: Access) -> Result<Client> {
+    /// Where credentials come from that are not typed.
+    pub(super) fn credentials(&self, explicit: Option<(String, String)>) -> Result<Credentials> {
+        let required_file = self.global.registry.authfile.clone().or_else(|| self.environment.authfile());
+        let helpers = self.registries_conf()?.credential_helpers().to_vec();
+        Ok(Credentials { explicit, required_file, files: self.environment.credential_files(), helpers })
+    }
+
+    pub(super) fn client_with(&self, access: Access, credentials: Credentials) -> Result<Client> {
         let registry = &self.global.registry;
-        let explicit = self.explicit_credentials()?;
-        let required = registry.authfile.clone().or_else(|| self.environment.authfile());
-        let credentials = Credentials { explicit, required_file: required, files: self.environment.credential_files() };
         let user_agent = concat!("artishim/", env!("CARGO_PKG_VERSION")).to_owned();
         let ui = self.ui.clone();
         let waiting = Waiting::new(move |text| ui.note(text));
@@ -141,9 +149,10 @@ impl Context {
         })?)
     }
 
-    /// `--creds`.
+    /// `--creds`, else `ARTISHIM_CREDS`.
     pub(super) fn explicit_credentials(&self) -> Result<Option<(String, String)>> {
-        self.global.registry.creds.as_deref().map(parse_credentials).transpose()
+        let variable = self.environment.text(config::CREDS);
+        self.typed.once(|| secret::credentials(self.global.registry.creds.as_ref(), variable.as_deref()))
     }
 
     pub(super) fn session(&self) -> Result<Session> {
@@ -224,13 +233,6 @@ impl Context {
         let session = Session { part, ..self.session()? };
         let artifact = session.find(reference, policy).await?;
         Ok(fetch_and_check_out(&session, reference, artifact).await?)
-    }
-}
-
-fn parse_credentials(text: &str) -> Result<(String, String)> {
-    match text.split_once(':') {
-        Some((user, password)) => Ok((user.to_owned(), password.to_owned())),
-        None => Err(Error::usage(String::from("--creds has no password: expected USER:PASSWORD"))),
     }
 }
 

@@ -203,7 +203,7 @@ fn registry_hint(error: &registry::Error) -> Option<String> {
         registry::Error::Unreachable { .. } => "check the registry's name and the network",
         registry::Error::Unauthorized { had_credentials: false, registry, .. } => {
             return Some(format!(
-                "log in with `podman login {registry}` or `docker login {registry}`, or pass --creds"
+                "log in with `artishim login {registry}`, or with podman or docker login, or pass --creds"
             ));
         }
         registry::Error::Refused(_) => "change it there, or name another registry",
@@ -216,7 +216,7 @@ fn registry_hint(error: &registry::Error) -> Option<String> {
             "name one quantization by its tag, or fetch the files with `hf download`"
         }
         registry::Error::Status(status) if status.status == 429 => {
-            "wait, or log in: the registry limits how much it gives"
+            "wait, or log in with `artishim login`: the registry limits how much it gives"
         }
         registry::Error::Blob(digest::Mismatch::Size { .. }) => {
             "if other tools get the same size, the manifest is wrong, as old versions of olot write it: have it packed again"

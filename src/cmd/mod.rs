@@ -15,6 +15,7 @@ mod extract;
 mod hint;
 mod inspect;
 mod inspect_model;
+mod login;
 mod ls;
 mod mount;
 mod output;
@@ -27,6 +28,7 @@ mod push;
 mod registries;
 mod rm;
 mod run;
+mod secret;
 mod serve;
 mod shim;
 mod stop;
@@ -82,6 +84,8 @@ enum Command {
     Save(archive::SaveArgs),
     Load(archive::LoadArgs),
     Extract(extract::ExtractArgs),
+    Login(login::LoginArgs),
+    Logout(login::LogoutArgs),
     Run(run::RunArgs),
     Create(run::RunArgs),
     Mount(mount::MountArgs),
@@ -140,6 +144,8 @@ async fn run(context: &Context, command: Command) -> Result<()> {
         Command::Save(args) => archive::save(context, args).await,
         Command::Load(args) => archive::load(context, args).await,
         Command::Extract(args) => extract::run(context, &args).await,
+        Command::Login(args) => login::login(context, args).await,
+        Command::Logout(args) => login::logout(context, args).await,
         Command::Run(args) => run::run(context, run::Verb::Run, args).await,
         Command::Create(args) => run::run(context, run::Verb::Create, args).await,
         Command::Mount(args) => mount::run(context, args).await,

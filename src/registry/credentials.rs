@@ -1,16 +1,29 @@
-//! Who we are to a registry: given on the command line, or found in the files of podman and docker.
+//! Who we are to a registry: given on the command line, or found in the files and helpers of podman and docker.
 //!
+//! `credential-helpers` of containers-registries.conf(5) says in which order helpers and files are asked.
 //! Files are asked in order, and in each of them, as containers-auth.json(5) says: the helper of the registry, the
 //! entry of the longest prefix of `host/namespace/repository`, an entry whose key is a URL of the host (docker's
 //! older form), the general store. Nothing here can be printed with its secret.
+
+mod auth_file;
+mod helper;
+mod key;
+mod keyring;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use docker_credential::{CredentialRetrievalError, DockerCredential};
+use docker_credential::DockerCredential;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+
+pub use self::helper::HelperFailure;
+pub use self::key::{Key, KeyError};
+pub use self::keyring::{Kept, Keyring};
+
+/// What stands for the files among the helpers of containers-registries.conf(5).
+const FILES: &str = "containers-auth.json";
 
 /// Where credentials come from, in the order of precedence.
 #[derive(Clone, Default)]
@@ -22,6 +35,8 @@ pub struct Credentials {
     pub required_file: Option<PathBuf>,
     /// Files of containers-auth.json(5) and of docker's config.json that may be missing.
     pub files: Vec<PathBuf>,
+    /// Who is asked, in order: helpers by name, and `containers-auth.json` for the files. Empty: the files alone.
+    pub helpers: Vec<String>,
 }
 
 /// What a registry is shown.
@@ -66,24 +81,29 @@ pub enum Error {
         /// The entry's key.
         key: String,
     },
+    /// The file cannot be replaced.
+    #[error("credential file {path} cannot be written")]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A helper is to keep what is for a part of a registry.
+    #[error("docker-credential-{helper} keeps credentials of whole registries, and not those of {key}")]
+    Namespaced {
+        /// What the credentials are for.
+        key: String,
+        /// The helper's name.
+        helper: String,
+    },
     /// A credential helper cannot be run or failed.
     #[error(transparent)]
     Helper(#[from] HelperFailure),
 }
 
-/// A credential helper that cannot be run or failed.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("docker-credential-{name} gives no credentials for {server}: {reason}")]
-pub struct HelperFailure {
-    /// The helper's name as the file has it.
-    pub name: String,
-    /// What it was asked for.
-    pub server: String,
-    /// Its own first line, or why it was not run.
-    pub reason: String,
-}
-
-#[derive(Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct File {
     auths: BTreeMap<String, Map<String, Value>>,
@@ -105,6 +125,24 @@ impl Credentials {
         if let Some((user, password)) = &self.explicit {
             return Ok(Some(Credential::Password { user: user.clone(), password: password.clone() }));
         }
+        let mut failure = None;
+        for place in places(&self.helpers) {
+            let found = match place {
+                FILES => self.find_in_files(registry, repository),
+                helper => helper::get(helper, registry).map_err(Error::from),
+            };
+            match found {
+                Ok(Some(credential)) => return Ok(Some(credential)),
+                Ok(None) => {}
+                // Another place may have some.
+                Err(Error::Helper(broken)) => failure = failure.or(Some(broken)),
+                Err(error) => return Err(error),
+            }
+        }
+        failure.map_or(Ok(None), |failure| Err(failure.into()))
+    }
+
+    fn find_in_files(&self, registry: &str, repository: &str) -> Result<Option<Credential>, Error> {
         if let Some(path) = &self.required_file {
             return parse(path, &read(path)?)?.find(path, registry, repository);
         }
@@ -116,6 +154,11 @@ impl Credentials {
         }
         Ok(None)
     }
+}
+
+/// Who is asked, in order.
+fn places(helpers: &[String]) -> Vec<&str> {
+    if helpers.is_empty() { vec![FILES] } else { helpers.iter().map(String::as_str).collect() }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
@@ -140,7 +183,7 @@ fn parse(path: &Path, text: &[u8]) -> Result<File, Error> {
 impl File {
     fn find(&self, path: &Path, registry: &str, repository: &str) -> Result<Option<Credential>, Error> {
         if let Some((server, name)) = self.helper(registry)
-            && let Some(credential) = run_helper(name, server)?
+            && let Some(credential) = helper::get(name, server)?
         {
             return Ok(Some(credential));
         }
@@ -151,11 +194,17 @@ impl File {
             return Ok(None);
         }
         for server in servers(registry) {
-            if let Some(credential) = run_helper(&self.creds_store, server)? {
+            if let Some(credential) = helper::get(&self.creds_store, server)? {
                 return Ok(Some(credential));
             }
         }
         Ok(None)
+    }
+
+    /// The helper that keeps what is for the registry, after what it calls it.
+    fn keeper<'a>(&'a self, registry: &'a str) -> Option<(&'a str, &'a str)> {
+        let store = servers(registry).first().map(|server| (*server, self.creds_store.as_str()));
+        self.helper(registry).or_else(|| store.filter(|(_, name)| !name.is_empty()))
     }
 
     fn helper(&self, registry: &str) -> Option<(&str, &str)> {
@@ -219,29 +268,6 @@ fn decode(entry: &Map<String, Value>) -> Option<Credential> {
     docker_credential::get_credential_from_reader(file.as_bytes(), "entry").ok().map(Credential::from)
 }
 
-fn run_helper(name: &str, server: &str) -> Result<Option<Credential>, HelperFailure> {
-    let file = json!({ "credsStore": name }).to_string();
-    let failed = |reason: &str| {
-        Err(HelperFailure { name: name.to_owned(), server: server.to_owned(), reason: reason.to_owned() })
-    };
-    match docker_credential::get_credential_from_reader(file.as_bytes(), server) {
-        Ok(credential) => Ok(Some(credential.into())),
-        // The helpers' protocol has no code for this, only these words (docker-credential-helpers, errors.go).
-        Err(CredentialRetrievalError::HelperFailure { stdout, .. }) if stdout.contains("credentials not found") => {
-            Ok(None)
-        }
-        Err(CredentialRetrievalError::HelperFailure { stdout, stderr, .. }) => {
-            failed(first_line(&stdout).or_else(|| first_line(&stderr)).unwrap_or("it says nothing"))
-        }
-        Err(CredentialRetrievalError::MalformedHelperResponse) => failed("its answer cannot be read"),
-        Err(_) => failed("it cannot be run"),
-    }
-}
-
-fn first_line(text: &str) -> Option<&str> {
-    text.lines().map(str::trim).find(|line| !line.is_empty())
-}
-
 impl From<DockerCredential> for Credential {
     fn from(found: DockerCredential) -> Self {
         match found {
@@ -260,6 +286,7 @@ impl fmt::Debug for Credentials {
             .field("explicit", &self.explicit.as_ref().map(|(user, _)| user))
             .field("required_file", &self.required_file)
             .field("files", &self.files)
+            .field("helpers", &self.helpers)
             .finish()
     }
 }

@@ -55,6 +55,15 @@ pub enum Error {
         #[source]
         source: Box<Self>,
     },
+    /// The registry does not know who logs in.
+    #[error("{registry} refuses the user name or the password")]
+    Login {
+        /// The registry.
+        registry: String,
+        /// The registry's answer.
+        #[source]
+        source: Box<Self>,
+    },
     /// A file of certs.d.
     #[error("certificate {}", path.display())]
     Certificate {

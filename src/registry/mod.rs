@@ -19,6 +19,7 @@ mod error;
 pub mod fuzzing;
 mod hosts;
 mod http;
+mod login;
 mod referrers;
 mod request;
 mod retry;
@@ -40,7 +41,9 @@ use bytes::Bytes;
 pub use self::body::Body;
 pub use self::cause::Cause;
 pub use self::certificates::Certificates;
-pub use self::credentials::{Credential, Credentials, Error as CredentialsError, HelperFailure};
+pub use self::credentials::{
+    Credential, Credentials, Error as CredentialsError, HelperFailure, Kept, Key, KeyError, Keyring,
+};
 pub use self::error::{Code, Error, Result, Status};
 pub use self::hosts::{Known, is_local};
 pub use self::retry::Patience;
@@ -95,6 +98,8 @@ pub enum Access {
     Pull,
     /// Writing, and reading the repositories that blobs may be taken from.
     Push(Vec<String>),
+    /// Nothing: the registry only says whether it knows who asks.
+    Login,
 }
 
 type Hear = dyn Fn(&str) + Send + Sync;
@@ -140,7 +145,7 @@ struct Shared {
 /// Where a request goes.
 #[derive(Clone, Copy)]
 enum Target<'a> {
-    /// Below the repository.
+    /// Below the repository; the registry itself where it is empty.
     Path(&'a str),
     /// Where the registry said that an upload goes on.
     Place(&'a Place),
@@ -374,8 +379,7 @@ impl Client {
         let (reference, trust) = (&endpoint.reference, self.trust(endpoint));
         let registry = reference.registry();
         let send = async |scheme: Scheme| {
-            let host = hosts::host(registry);
-            let url = format!("{}://{host}/v2/{}/{path}", scheme.as_str(), reference.repository());
+            let url = login::url(scheme, reference, path);
             let began = Instant::now();
             let answer = self.0.http.send(&url, request, authorization, &trust).await;
             // What a server of TLS says to who does not speak it tells nothing of the registry.

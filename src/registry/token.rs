@@ -210,7 +210,9 @@ impl Exchange<'_> {
     fn token_request(&self, service: Option<&str>) -> Request {
         let mut fields: Vec<_> = match &self.credential {
             // OAuth's form has one scope with spaces; a query has several, each of one repository (Quay refuses others).
-            Some(Credential::IdentityToken(_)) => vec![("scope", self.scopes().join(" "))],
+            Some(Credential::IdentityToken(_)) if !self.scopes().is_empty() => {
+                vec![("scope", self.scopes().join(" "))]
+            }
             _ => self.scopes().into_iter().map(|scope| ("scope", scope)).collect(),
         };
         fields.extend(service.map(|service| ("service", service.to_owned())));
@@ -232,6 +234,7 @@ impl Exchange<'_> {
     fn scopes(&self) -> Vec<String> {
         let own = self.reference.repository();
         match self.access {
+            Access::Login => Vec::new(),
             Access::Pull => vec![format!("repository:{own}:pull")],
             Access::Push(others) => {
                 let others =

@@ -8,6 +8,7 @@ mod compose;
 mod human;
 mod json;
 mod progress;
+mod prompt;
 mod screen;
 mod table;
 mod untrusted;
@@ -21,6 +22,7 @@ pub use compose::Kind;
 pub use human::{ago, count, created_at, duration, size};
 pub use json::to_json;
 pub use progress::{ProgressMode, Way};
+pub use prompt::Silence;
 pub use table::columns;
 pub use untrusted::{NAME, SENTENCE, in_json, in_line, printable, shortened};
 

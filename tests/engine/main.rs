@@ -26,6 +26,7 @@ mod driver;
 #[path = "../it/common/registry/mod.rs"]
 mod faulty_registry;
 mod fixtures;
+mod login;
 #[path = "../it/packagings/mod.rs"]
 #[allow(unused_imports, reason = "the hostile ones are for the other tests")]
 mod packagings;

@@ -69,8 +69,10 @@ impl Doors {
 
 #[test]
 fn a_line_without_artifacts_is_the_engines_own_with_its_stdin_and_status() {
-    let lines: [&[&str]; 5] = [
+    let lines: [&[&str]; 7] = [
         &["ps", "--all"],
+        &["login", "-u", "me", "--password-stdin", "quay.io"],
+        &["logout", "quay.io"],
         &["-H", "unix:///nowhere", "run", "--rm", "-it", "image", "echo", "a b"],
         &["run", "--mount", "type=bind,src=/a,dst=/b", "image"],
         &["artifact", "ls"],
@@ -96,6 +98,16 @@ fn the_alias_is_the_same_as_the_link() {
     let ran = outcome(alias.output().unwrap());
     let linked = outcome(command.args(["version", "--format", "x"]).stdin(Stdio::null()).output().unwrap());
     assert_eq!((&ran.stdout, ran.status), (&linked.stdout, 7));
+}
+
+#[test]
+fn logins_by_podmans_name_are_dockers_where_there_is_only_docker() {
+    let doors = Doors::new().with_engine("docker");
+    for line in [["login", "quay.io"], ["logout", "quay.io"]] {
+        let ran = doors.run("podman", &line);
+        let expected = [&[doors.0.path("real/docker").to_str().unwrap()], &line[..], &["stdin"]].concat().join("|");
+        assert_eq!((ran.stdout.as_str(), ran.status), (expected.as_str(), 7), "{ran:?}");
+    }
 }
 
 #[test]

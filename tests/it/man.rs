@@ -33,6 +33,7 @@ fn completions_know_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let script = Home::new().artishim(&["completions", shell]).success();
         assert!(script.contains("artishim") && script.contains("engines"), "{shell}");
+        assert!(script.contains("logout") && script.contains("get-login"), "{shell}");
     }
 }
 

@@ -156,7 +156,10 @@ fn credentials_open_a_private_registry() {
     let wrong = home.artishim(&["pull", "--quiet", "--creds", "ann:guess", &reference]).failure();
     assert!(wrong.contains("with the credentials given") && !wrong.contains("guess"), "{wrong}");
     let none = home.artishim(&["pull", "--quiet", &reference]).failure();
-    assert!(none.contains("without credentials") && none.contains("docker login"), "{none}");
+    assert!(
+        none.contains("without credentials") && none.contains(&format!("`artishim login {}`", registry.host())),
+        "{none}"
+    );
 }
 
 #[test]
