@@ -12,17 +12,21 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::pull::Interrupter;
 
 /// Turns the first SIGINT or SIGTERM into a wish to stop; the second ends the process at once.
-pub(super) async fn on_signals(interrupter: Arc<Interrupter>) {
+///
+/// Signals count from the call on, and not from when the future is first asked: a terminal may be silenced by then.
+pub(super) fn on_signals(interrupter: Arc<Interrupter>) -> impl Future<Output = ()> {
     let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return };
-    for is_last in [false, true] {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        interrupter.interrupt();
-        if is_last {
-            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).ok();
+    async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return };
+        for is_last in [false, true] {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            interrupter.interrupt();
+            if is_last {
+                rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).ok();
+            }
         }
     }
 }
