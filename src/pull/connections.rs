@@ -1,4 +1,4 @@
-//! The connections of a pull: one budget over all blobs, which finds its own size.
+//! The connections of a pull: one budget over all blobs, which finds its own size and shares with other pulls.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::time::MissedTickBehavior;
 
 use super::ramp::{Ramp, TICK};
+use super::shares::Shares;
 use super::{Session, Settings};
 use crate::progress::Progress;
 use crate::reference::Reference;
@@ -22,6 +23,7 @@ pub(super) struct Connections {
     settings: Settings,
     progress: Arc<dyn Progress>,
     free: Semaphore,
+    shares: Shares,
     level: Mutex<Level>,
     open: AtomicUsize,
     /// Bytes that came.
@@ -62,6 +64,7 @@ impl Connections {
             settings: session.settings,
             progress: Arc::clone(&session.progress),
             free: Semaphore::new(granted),
+            shares: Shares::new(&session.store, session.settings.connections),
             level: Mutex::new(Level { ramp, granted, wanted: granted, seen: 0 }),
             open: AtomicUsize::new(0),
             received: AtomicU64::new(0),
@@ -78,7 +81,9 @@ impl Connections {
 
     /// Waits for a free connection, first come first served.
     pub async fn slot(self: &Arc<Self>) -> Slot {
-        self.free.acquire().await.expect("it is never closed").forget();
+        let permit = self.free.acquire().await.expect("it is never closed");
+        self.shares.take().await;
+        permit.forget();
         self.progress.connections(self.open.fetch_add(1, Ordering::Relaxed) + 1);
         Slot(Arc::clone(self))
     }
@@ -180,6 +185,7 @@ impl Connections {
 
     fn tick(&self) {
         let received = self.received.load(Ordering::Relaxed);
+        self.shares.release_idle();
         let mut level = self.level();
         let new = received - std::mem::replace(&mut level.seen, received);
         let is_full = self.open.load(Ordering::Relaxed) >= level.granted;
@@ -207,6 +213,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let connections = &self.0;
         connections.progress.connections(connections.open.fetch_sub(1, Ordering::Relaxed) - 1);
+        connections.shares.give_back();
         let mut level = connections.level();
         if level.granted > level.wanted {
             level.granted -= 1;

@@ -6,8 +6,8 @@
 //! below it, or below the [`part`] it stands for.
 //!
 //! A blob's way: [`blob`] claims it in the store, [`download`] fetches it with the [`connections`] there are, range by
-//! range as [`work`] hands them out, as long as [`failures`] bears with the registry; a
-//! [`scout`] looks for a faster place beside a slow mirror. [`stream`] sends the same
+//! range as [`work`] hands them out, as long as [`failures`] bears with the registry; [`shares`] are what other pulls
+//! leave of the connections, and a [`scout`] looks for a faster place beside a slow mirror. [`stream`] sends the same
 //! downloads in order to a reader, and nothing is staged; [`opener`] begins them one ahead of the other. [`arrivals`]
 //! lets archives be unpacked while they come. [`prefix`] brings the first bytes of a blob for who only wants to know what
 //! it is. [`gate`] holds what policy.json says against the signatures that [`attached`] finds in the registry, before any blob.
@@ -30,6 +30,7 @@ mod prefix;
 mod ramp;
 mod scout;
 mod settings;
+mod shares;
 mod stream;
 mod work;
 

@@ -15,6 +15,7 @@
 //! volumes/<name>.json           what the volume driver knows of a volume
 //! volumes/shown/<name>/         where it shows the volume's snapshot
 //! lock                          the store's lock
+//! slots/<n>                     locked while one of the connections that all pulls share is in use
 //! podman.lock                   held by who has podman add an artifact to its own store
 //! ```
 //!
@@ -40,7 +41,7 @@
 //! # Locks
 //!
 //! All locks are `flock`s, which end with their process. Files that are locked and also renamed or deleted (ingests) are
-//! compared with their path after locking; the store's `lock` is never deleted.
+//! compared with their path after locking; the store's `lock` and its `slots` are never deleted.
 //!
 //! - [`Exclusive`]: changing the index, sweeping. Held shortly, never while bytes come from elsewhere.
 //! - [`Shared`]: making or extending a lease, so that no sweep is under way meanwhile.
@@ -48,7 +49,8 @@
 //!   have their own locks. What must not be swept while it is read is leased first.
 //!
 //! Order: an ingest's lock may be held when the store's is taken, never the other way round, except by a sweep, which
-//! does not wait for an ingest's lock.
+//! does not wait for an ingest's lock. A slot is never waited for by who cannot go on without it: each pull has one
+//! connection that is no slot.
 //!
 //! # Sweeping
 //!
@@ -77,6 +79,7 @@ mod pieces;
 mod plan;
 mod podman;
 mod record;
+mod slots;
 mod snapshot;
 mod staging;
 #[cfg(test)]
@@ -101,6 +104,7 @@ pub use lease::Lease;
 pub use lock::{Exclusive, Shared};
 pub use plan::Swept;
 pub use podman::{PodmanLock, PodmanStore, Unfamiliar};
+pub use slots::SharedConnection;
 pub use snapshot::{Snapshot, StagedSnapshot};
 pub use staging::Staging;
 

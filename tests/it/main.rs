@@ -16,6 +16,7 @@ mod fixtures;
 mod formats;
 mod inspect;
 mod layers;
+mod load;
 mod login;
 mod man;
 mod mirrors;

@@ -65,6 +65,8 @@ fn a_store_that_cannot_be_written_can_be_read() {
     refused(store.exclusive().unwrap_err());
     refused(store.ingest(&fixture.lease, &layer).unwrap_err());
     refused(store.stage_snapshot(&fixture.lease, &layer.digest).unwrap_err());
+    let shared = [store.try_connection(1), store.try_connection(1)];
+    assert!(shared.iter().all(Option::is_some), "pulls that need no store do without the others' leave");
 }
 
 #[test]

@@ -216,6 +216,11 @@ impl Registry {
         (self.shared.registry.accepted(), self.shared.cdn.accepted())
     }
 
+    /// The most connections to the registry that were open at once, those in use and others.
+    pub fn most_connections(&self) -> usize {
+        self.shared.registry.most_open()
+    }
+
     /// How many blobs, or parts of blobs, are being sent now.
     pub fn open_now(&self) -> usize {
         self.shared.state().open

@@ -24,6 +24,7 @@ struct State {
     /// The connections that are open, by a number of their own.
     streams: HashMap<usize, Arc<TcpStream>>,
     accepted: usize,
+    most_open: usize,
     shut_until: Option<Instant>,
     is_over: bool,
 }
@@ -64,6 +65,7 @@ impl Port {
             state.accepted += 1;
             let number = state.accepted;
             state.streams.insert(number, Arc::clone(&stream));
+            state.most_open = state.most_open.max(state.streams.len());
             number
         };
         serve(&stream);
@@ -73,6 +75,11 @@ impl Port {
     /// How many connections were made so far.
     pub fn accepted(&self) -> usize {
         self.state().accepted
+    }
+
+    /// The most connections that were open at once.
+    pub fn most_open(&self) -> usize {
+        self.state().most_open
     }
 
     /// Refuses connections for so long, and ends those there are.
