@@ -95,9 +95,10 @@ impl Reference {
         }
     }
 
-    /// The same tag and digest in another repository.
+    /// The same tag and digest in another repository, which may have upper case where this one may: a mirror of
+    /// Hugging Face calls models as it does.
     pub fn at(&self, registry: &str, repository: &str) -> Result<Self, Reason> {
-        check(registry, repository, None)?;
+        check(registry, repository, None, keeps_case(registry) || keeps_case(&self.registry))?;
         Ok(Self { registry: registry.to_owned(), repository: repository.to_owned(), ..self.clone() })
     }
 
@@ -151,7 +152,7 @@ fn parse(text: &str) -> Result<Reference, Reason> {
         _ => (rest, None),
     };
     let (registry, repository) = split_registry(name);
-    check(&registry, &repository, tag.as_deref())?;
+    check(&registry, &repository, tag.as_deref(), keeps_case(&registry))?;
     let tag = tag.or_else(|| digest.is_none().then(|| String::from(DEFAULT_TAG)));
     Ok(Reference { registry, repository, tag, digest })
 }
@@ -171,14 +172,15 @@ fn split_registry(name: &str) -> (String, String) {
     }
 }
 
-fn check(registry: &str, repository: &str, tag: Option<&str>) -> Result<(), Reason> {
+fn keeps_case(registry: &str) -> bool {
+    CASE_KEEPING.contains(&registry)
+}
+
+fn check(registry: &str, repository: &str, tag: Option<&str>, keeps_case: bool) -> Result<(), Reason> {
     if !is_registry(registry) {
         return Err(Reason::Registry(registry.to_owned()));
     }
-    let path = match CASE_KEEPING.contains(&registry) {
-        true => repository.to_ascii_lowercase(),
-        false => repository.to_owned(),
-    };
+    let path = if keeps_case { repository.to_ascii_lowercase() } else { repository.to_owned() };
     if path.len() > MAX_REPOSITORY_LENGTH || !path.split('/').all(is_component) {
         return Err(Reason::Repository(repository.to_owned()));
     }
@@ -260,6 +262,16 @@ impl fmt::Display for Reference {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_place_of_a_repository_keeps_its_case() {
+        let places = |name: &str| {
+            let reference: Reference = name.parse().unwrap();
+            reference.at("mirror.example.com", "x/A").map(|place| place.to_string()).ok()
+        };
+        assert_eq!(places("hf.co/U/R:1").as_deref(), Some("mirror.example.com/x/A:1"));
+        assert_eq!(places("quay.io/u/r:1"), None);
+    }
 
     #[test]
     fn what_users_type_becomes_a_full_reference() {
