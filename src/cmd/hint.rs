@@ -199,6 +199,10 @@ fn registry_hint(error: &registry::Error) -> Option<String> {
         registry::Error::Unreachable { source: Cause::Certificate(_), .. } => {
             "trust its authority with SSL_CERT_FILE=FILE, or allow it with --tls-verify=false"
         }
+        registry::Error::Unreachable { source: Cause::Identity, .. }
+        | registry::Error::Interrupted { source: Cause::Identity, .. } => {
+            "name a directory with NAME.cert and NAME.key of yours with --cert-dir"
+        }
         registry::Error::Unreachable { source: Cause::PlainHttp, .. } => "--tls-verify=false allows it",
         registry::Error::Unreachable { .. } => "check the registry's name and the network",
         registry::Error::Unauthorized { had_credentials: false, registry, .. } => {

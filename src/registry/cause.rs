@@ -25,6 +25,9 @@ pub enum Cause {
     /// The certificate is not good enough.
     #[error("its certificate is not trusted: {0}")]
     Certificate(String),
+    /// The other side wants a certificate of ours, or another one.
+    #[error("it takes only who has a certificate that it trusts")]
+    Identity,
     /// TLS was asked for and plain HTTP came back.
     #[error("registry speaks plain HTTP")]
     PlainHttp,
@@ -87,6 +90,7 @@ impl Cause {
             self,
             Self::NoSuchHost(_)
                 | Self::Certificate(_)
+                | Self::Identity
                 | Self::PlainHttp
                 | Self::Http2Only
                 | Self::Tls(_)
@@ -147,8 +151,24 @@ fn tls_cause(error: &rustls::Error) -> Cause {
             Reason::Other(other) => other.to_string(),
             other => format!("{other:?}"),
         }),
+        rustls::Error::AlertReceived(alert) if is_about_us(*alert) => Cause::Identity,
         other => Cause::Tls(other.to_string()),
     }
+}
+
+/// Whether the other side complains of our certificate, or of there being none: TLS 1.2 has one word for both.
+const fn is_about_us(alert: rustls::AlertDescription) -> bool {
+    use rustls::AlertDescription as Alert;
+    matches!(
+        alert,
+        Alert::CertificateRequired
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+    )
 }
 
 #[cfg(test)]
@@ -163,14 +183,20 @@ mod tests {
     fn causes_are_found_in_chains_and_have_short_words() {
         let plain = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
         let unknown = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let refused = rustls::Error::AlertReceived(rustls::AlertDescription::BadCertificate);
         let lookup = |words: &str| io::Error::other(format!("failed to lookup address information: {words}"));
-        let cases: [(Box<dyn Error>, &str, bool); 9] = [
+        let cases: [(Box<dyn Error>, &str, bool); 10] = [
             (Box::new(io::Error::from(io::ErrorKind::ConnectionRefused)), "connection refused", true),
             (Box::new(io::Error::from(io::ErrorKind::UnexpectedEof)), "connection closed by the other side", true),
             (Box::new(wrapped(io::ErrorKind::InvalidData, plain)), "registry speaks plain HTTP", false),
             (
                 Box::new(io::Error::other(wrapped(io::ErrorKind::InvalidData, unknown))),
                 "its certificate is not trusted: unknown authority",
+                false,
+            ),
+            (
+                Box::new(wrapped(io::ErrorKind::InvalidData, refused)),
+                "it takes only who has a certificate that it trusts",
                 false,
             ),
             (

@@ -268,6 +268,11 @@ impl Error {
         matches!(self, Self::Unreachable { source, .. } if source.suggests_other_scheme())
     }
 
+    /// Whether plain HTTP came back where TLS was asked for.
+    pub(super) const fn is_plain_http(&self) -> bool {
+        matches!(self, Self::Unreachable { source: Cause::PlainHttp, .. })
+    }
+
     /// Whether it took long to find out.
     pub(super) const fn is_timeout(&self) -> bool {
         matches!(self, Self::Unreachable { source: Cause::Timeout(_), .. })

@@ -399,6 +399,8 @@ impl Client {
             let answer = send(Scheme::Http).await;
             if answer.as_ref().map_or_else(Error::suggests_other_scheme, Response::may_be_of_tls) {
                 return match send(Scheme::Https).await {
+                    // A server that tells who speaks plain HTTP to speak TLS, and breaks that off, has told why by TLS only.
+                    Err(error) if answer.is_ok() && !error.is_plain_http() => Err(error),
                     Err(error) if error.suggests_other_scheme() => answer,
                     other => other,
                 };
