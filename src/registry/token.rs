@@ -167,7 +167,9 @@ struct Exchange<'a> {
 impl Exchange<'_> {
     async fn run(self, refusal: Refusal) -> Result<Grant> {
         let find = |scheme: &str| refusal.challenges.iter().find(|challenge| challenge.scheme == scheme);
-        let bearer = find("bearer").and_then(|challenge| Some((challenge.parameter("realm")?, challenge)));
+        // Hugging Face's realm is a sentence: there is no token server to ask.
+        let is_server = |realm: &&str| http::security(realm).is_some();
+        let bearer = find("bearer").and_then(|found| Some((found.parameter("realm").filter(is_server)?, found)));
         let authorization = match (bearer, find("basic"), &self.credential) {
             (Some((realm, challenge)), _, _) => {
                 Authorization::Bearer(self.fetch_token(realm, challenge.parameter("service")).await?)
