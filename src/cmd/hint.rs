@@ -217,7 +217,10 @@ fn registry_hint(error: &registry::Error) -> Option<String> {
         }
         registry::Error::NotFound { .. } => "check repository and tag; some registries say this of private ones too",
         registry::Error::Status(status) if status.codes.iter().any(|code| is_about_shards(&code.message)) => {
-            "name one quantization by its tag, or fetch the files with `hf download`"
+            "name a quantization that is one file by its tag, or fetch the files with `hf download` and keep them with `artishim add`"
+        }
+        registry::Error::Status(status) if status.codes.iter().any(|code| code.message.contains("not GGUF")) => {
+            "name a repository that has GGUF files, or fetch the files with `hf download` and keep them with `artishim add`"
         }
         registry::Error::Status(status) if status.status == 429 => {
             "wait, or log in with `artishim login`: the registry limits how much it gives"

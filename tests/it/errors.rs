@@ -121,7 +121,7 @@ fn sharded_repository_of_hugging_face() {
     );
     registry.fault(Fault::always("/manifests/", What::Status { status: 400, headers: Vec::new(), body }));
     let error = Home::new().artishim(&["pull", &format!("{}/acme/big:latest", registry.host())]).failure();
-    assert_says(&error, &["400", "contains sharded GGUF", "one quantization by its tag", "hf download"]);
+    assert_says(&error, &["400", "contains sharded GGUF", "one file by its tag", "hf download", "artishim add"]);
 }
 
 /// olot's create_oci_artifact_from_model writes the size of the file for that of the tar around it.

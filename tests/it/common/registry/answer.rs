@@ -120,7 +120,7 @@ impl Answer {
                 What::ContentRange(value) => self.set("Content-Range", value),
                 What::Header(name, value) => self.set(name, value),
                 What::Unframed => self.framing = Framing::Unframed,
-                What::Chunked => self.framing = Framing::Chunked,
+                What::Chunked | What::Endless => self.framing = Framing::Chunked,
                 _ => continue,
             }
             self.spoiled |= what.spoils();

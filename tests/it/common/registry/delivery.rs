@@ -25,6 +25,7 @@ struct Delivery {
     stall: Option<(usize, Duration)>,
     rate: Option<usize>,
     flip: Option<usize>,
+    is_endless: bool,
 }
 
 impl Delivery {
@@ -37,6 +38,7 @@ impl Delivery {
                 What::Stall { after, pause } => delivery.stall = Some((*after, *pause)),
                 What::Slow(rate) => delivery.rate = Some(*rate),
                 What::WrongByte(at) => delivery.flip = Some(*at),
+                What::Endless => delivery.is_endless = true,
                 _ => {}
             }
         }
@@ -71,6 +73,9 @@ impl Shared {
         if is_gone(stream, delivery.late.unwrap_or_default())? {
             return Ok(false);
         }
+        if faults.iter().any(|what| matches!(what, What::EndlessHead)) {
+            return self.send_endless_head(stream, index);
+        }
         (&*stream).write_all(answer.head().as_bytes())?;
         let is_readable = faults.iter().any(|what| matches!(what, What::WrongByte(_)));
         if answer.spoiled && !is_readable && is_gone(stream, HEAD_START)? {
@@ -78,6 +83,16 @@ impl Shared {
         }
         let is_whole = request.method == "HEAD" || self.send_body(stream, answer, &delivery, index)?;
         Ok(is_whole && answer.framing != Framing::Unframed)
+    }
+
+    fn send_endless_head(&self, mut stream: &TcpStream, index: usize) -> io::Result<bool> {
+        stream.write_all(b"HTTP/1.1 200 Test\r\n")?;
+        for number in 0.. {
+            let line = format!("X-{number}: {}\r\n", "x".repeat(1000));
+            stream.write_all(line.as_bytes())?;
+            self.state().count(index, line.len());
+        }
+        Ok(false)
     }
 
     fn send_body(&self, stream: &TcpStream, answer: &Answer, delivery: &Delivery, index: usize) -> io::Result<bool> {
@@ -97,6 +112,11 @@ impl Shared {
             }
             self.send_piece(stream, answer.framing, &piece, index)?;
             sent += size;
+        }
+        if delivery.is_endless {
+            loop {
+                self.send_piece(stream, answer.framing, &[b' '; PIECE], index)?;
+            }
         }
         if answer.framing == Framing::Chunked {
             (&*stream).write_all(b"0\r\n\r\n")?;

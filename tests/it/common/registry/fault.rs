@@ -26,6 +26,8 @@ pub enum Place {
     Covers(u64),
     /// It has a `Range`.
     Parts,
+    /// It has this method.
+    Method(&'static str),
 }
 
 #[derive(Clone, Debug)]
@@ -68,6 +70,10 @@ pub enum What {
     Unframed,
     /// Sends the body in chunks without its length.
     Chunked,
+    /// Sends a body that never ends, after the one there is.
+    Endless,
+    /// Sends headers that never end.
+    EndlessHead,
     /// Adds a header.
     Header(&'static str, String),
     /// Answers this and nothing else.
@@ -135,6 +141,7 @@ impl Place {
             Self::StartsIn(starts) => starts.contains(&asked.start),
             Self::Covers(offset) => asked.contains(offset),
             Self::Parts => request.is_ranged(),
+            Self::Method(method) => request.method == *method,
         }
     }
 }
