@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154
 # The software: the host's own (Debian 12), and a root file system of Debian forky for what is newer.
 
-HOST_PACKAGES=(docker.io docker-registry podman crun debootstrap busybox-static apache2-utils curl iproute2 nghttp2-server openssl python3-venv)
+HOST_PACKAGES=(docker.io docker-registry podman crun debootstrap busybox-static apache2-utils curl iproute2 nghttp2-server nginx-light openssl python3-venv)
 ROOTFS_PACKAGES=(docker.io docker-cli docker-compose podman catatonit crun skopeo oras crane llama.cpp-tools iproute2 ca-certificates rootlesskit uidmap slirp4netns)
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 

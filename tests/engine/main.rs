@@ -27,6 +27,7 @@ mod driver;
 mod faulty_registry;
 mod fixtures;
 mod login;
+mod matrix;
 #[path = "../it/packagings/mod.rs"]
 #[allow(unused_imports, reason = "the hostile ones are for the other tests")]
 mod packagings;
