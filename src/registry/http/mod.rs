@@ -31,6 +31,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// The longest time a registry may take to put away what it was sent: an object store copies it first.
 const STORE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// How long a connection is kept that nobody uses: registries count it, and other pulls may make one of their own.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_REDIRECTS: usize = 5;
 
 /// How a URL protects what is sent to it.
@@ -243,6 +245,7 @@ impl Http {
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
             .dns_resolver(Resolver { is_guarded })
             .tls_danger_accept_invalid_certs(!kind.verify);
         let builder = if kind.is_http2 { builder } else { builder.http1_only() };
