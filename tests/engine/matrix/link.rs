@@ -75,7 +75,7 @@ impl Link {
         &self.address
     }
 
-    /// From now on all clients together get so many bytes a second.
+    /// From now on all clients together get and send so many bytes a second.
     pub fn limit(&self, rate: Option<u64>) {
         self.shared.state.lock().unwrap().rate = rate;
     }
@@ -99,16 +99,20 @@ impl Drop for Link {
 }
 
 impl Shared {
-    fn carry(&self, client: &TcpStream) -> io::Result<()> {
+    fn carry(self: &Arc<Self>, client: &TcpStream) -> io::Result<()> {
         client.set_nodelay(true)?;
         let server = self.connect(client)?;
         server.set_nodelay(true)?;
         let (from, to) = (client.try_clone()?, server.try_clone()?);
+        let shared = Arc::clone(self);
         let up = thread::spawn(move || {
-            io::copy(&mut &from, &mut &to).ok();
+            shared.pass_on(&from, &to, |_| {}).ok();
             to.shutdown(Shutdown::Write)
         });
-        self.bring(&server, client).ok();
+        let count = |bytes| {
+            self.sent.fetch_add(bytes, Ordering::Relaxed);
+        };
+        self.pass_on(&server, client, count).ok();
         for end in [client, &server] {
             end.shutdown(Shutdown::Both).ok();
         }
@@ -139,16 +143,16 @@ impl Shared {
         Ok(server)
     }
 
-    fn bring(&self, mut server: &TcpStream, mut client: &TcpStream) -> io::Result<()> {
+    fn pass_on(&self, mut from: &TcpStream, mut to: &TcpStream, count: impl Fn(u64)) -> io::Result<()> {
         let mut piece = vec![0; PIECE];
         loop {
-            let length = server.read(&mut piece)?;
+            let length = from.read(&mut piece)?;
             if length == 0 {
                 return Ok(());
             }
             thread::sleep(self.wait(length as u64));
-            client.write_all(&piece[..length])?;
-            self.sent.fetch_add(length as u64, Ordering::Relaxed);
+            to.write_all(&piece[..length])?;
+            count(length as u64);
         }
     }
 
