@@ -20,8 +20,11 @@ pub struct Certificates {
     /// What a hosts.toml names, for who has no directory.
     files: HashMap<String, CertificateFiles>,
     /// What was found for a registry and a host that it leads to.
-    found: Arc<Mutex<HashMap<(String, String), Option<Arc<Found>>>>>,
+    found: Arc<Mutex<HashMap<Way, Option<Arc<Found>>>>>,
 }
+
+/// A registry and a host that it leads to.
+type Way = (String, String);
 
 /// What was found for a host, as PEM.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
