@@ -125,13 +125,15 @@ pub struct ShortName<'a> {
     pub version: &'a str,
 }
 
-/// The parts of a text that is a name without a registry; containers-registries.conf(5) may say which one is meant.
+/// The parts of a text that is a name without a registry; containers-registries.conf(5) may say which one is meant. A
+/// digest is no name, and neither are its first letters after `sha256:`.
 pub fn short_name(text: &str) -> Option<ShortName<'_>> {
     let (path, version) = match text.find(['@', ':']) {
         Some(at) => text.split_at(at),
         None => (text, ""),
     };
-    let is_short = !version.contains('/') && !names_registry(path) && path.split('/').all(is_component);
+    let is_digest = matches!(path, "sha256" | "sha512") && version.starts_with(':');
+    let is_short = !is_digest && !version.contains('/') && !names_registry(path) && path.split('/').all(is_component);
     is_short.then_some(ShortName { path, version })
 }
 
@@ -353,6 +355,8 @@ mod tests {
             ("ai/smollm2@sha256:ab", Some(("ai/smollm2", "@sha256:ab"))),
             ("a/b/c:1@sha256:ab", Some(("a/b/c", ":1@sha256:ab"))),
             ("localhost", Some(("localhost", ""))),
+            ("sha256", Some(("sha256", ""))),
+            ("sha256:abcd", None),
             ("localhost/a", None),
             ("quay.io/a", None),
             ("h:5000/a", None),

@@ -21,9 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 ///
 /// With it, `docker volume create -d artishim -o ref=REF NAME` makes a volume that shows an artifact, and so do
 /// `docker run --mount type=volume,dst=PATH,volume-driver=artishim,volume-opt=ref=REF …`, `driver_opts` of Compose and
-/// services of Swarm. Options of a volume: ref, pull=missing|always|never, include=GLOB[,GLOB]..., entry-only=true,
-/// authfile=FILE, tls-verify=BOOL. Creating one begins to pull in the background; starting a container waits for the
-/// end of it, and where that takes too long fails with how far it is, so that the next try goes on.
+/// services of Swarm. Options of a volume: ref (a full name: without a registry it is Docker Hub's),
+/// pull=missing|always|never, include=GLOB[,GLOB]..., entry-only=true, authfile=FILE, tls-verify=BOOL. Creating one begins
+/// to pull in the background; starting a container waits for the end of it, and where that takes too long fails with how
+/// far it is, so that the next try goes on.
 ///
 /// What containers see is a read-only overlay, whatever they are told; without the right to mount one it is a copy.
 #[derive(Args, Debug)]

@@ -6,7 +6,7 @@ use crate::common::registry::Registry;
 use crate::common::{Home, modelpack};
 
 fn policy(home: &Home, registry: &Registry, requirement: &str) {
-    let path = home.path("config/containers/policy.json");
+    let path = home.path(".config/containers/policy.json");
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let text = format!(
         r#"{{"default": [{{"type": "insecureAcceptAnything"}}], "transports": {{"docker": {{"{}": [{requirement}]}}}}}}"#,
