@@ -306,8 +306,8 @@ fn policy_is_asked_of_the_name_that_a_volume_has_and_not_of_its_digest() {
         "default": [{"type": "reject"}],
         "transports": {"docker": {&reference: [{"type": "insecureAcceptAnything"}]}},
     });
-    fs::create_dir_all(driver.home.path("config/containers")).unwrap();
-    fs::write(driver.home.path("config/containers/policy.json"), policy.to_string()).unwrap();
+    fs::create_dir_all(driver.home.path(".config/containers")).unwrap();
+    fs::write(driver.home.path(".config/containers/policy.json"), policy.to_string()).unwrap();
     driver.start(&[]);
     // The digest is known, and the model does not come.
     registry.fault(Fault::always(digest(MODEL), What::status(404)));

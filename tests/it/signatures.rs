@@ -50,7 +50,7 @@ impl Rig {
             "default": [{"type": "insecureAcceptAnything"}],
             "transports": {"docker": {self.registry.host(): requirements}},
         });
-        write(&self.home, "config/containers/policy.json", &policy.to_string());
+        write(&self.home, ".config/containers/policy.json", &policy.to_string());
     }
 
     /// Whether registries.d lets signatures be looked for.
@@ -277,7 +277,7 @@ fn signatures_are_looked_for_where_the_manifest_comes_from() {
         rig.registry.host(),
         mirror.host()
     );
-    write(&rig.home, "config/containers/registries.conf", &conf);
+    write(&rig.home, ".config/containers/registries.conf", &conf);
     let text = payload(&rig.reference, &rig.digest).to_string();
     let at_mirror = Rig { registry: mirror, ..rig };
     at_mirror.attach_bytes(&at_mirror.digest, text.as_bytes(), &at_mirror.signer.sign(text.as_bytes()));
