@@ -126,10 +126,49 @@ fn certificates_are_taken_from_where_podman_takes_them() {
     }
 }
 
+/// A docker-registry with a certificate as in Docker's manual, which is its own authority.
+const REGISTRY_WITH_ITS_OWN_CERTIFICATE: &str = r#"
+    make() { openssl req -x509 -newkey rsa:2048 -nodes -keyout $1.key -subj /CN=$1 -days 2 -addext subjectAltName=$2 -out $1.crt 2>>log; }
+    make server IP:127.0.0.1 && make other IP:127.0.0.1 && mkdir right wrong && cp server.crt right && cp other.crt wrong
+    port=$(($$ % 20000 + 30000))
+    cat >registry.yml <<END
+version: 0.1
+storage: {filesystem: {rootdirectory: $PWD/data}}
+http:
+  addr: 127.0.0.1:$port
+  tls: {certificate: $PWD/server.crt, key: $PWD/server.key}
+END
+    docker-registry serve registry.yml >>log 2>&1 &
+    trap "kill $!" EXIT
+    until curl -s --cacert server.crt https://127.0.0.1:$port/v2/ >/dev/null; do sleep 0.1; done
+    export HOME=$PWD/home
+    name=127.0.0.1:$port/acme/m:1
+    oras push --ca-file server.crt $name tiny.gguf >>log
+"#;
+
+#[test]
+#[ignore = "needs root and contrib/testbed"]
+fn certificate_that_is_its_own_authority_is_believed_where_it_was_put_and_for_its_names() {
+    let shop = Workshop::new("registries");
+    let said = shop.run(&format!(
+        r#"{REGISTRY_WITH_ITS_OWN_CERTIFICATE}
+        ours() {{ {} --engine none --store $PWD/store --retry 0 --tls-verify=true --cert-dir $1 pull --quiet $2 2>>errors; }}
+        theirs() {{ skopeo inspect --raw --tls-verify=true --cert-dir $1 docker://$2 >>log 2>>errors; }}
+        for who in ours theirs; do
+            for where in right wrong; do $who $where $name && echo $who $where || echo $who $where: no; done
+            $who right localhost:$port/acme/m:1 && echo $who localhost || echo $who localhost: no
+        done"#,
+        env!("CARGO_BIN_EXE_artishim")
+    ));
+    let expected = "right\nWHO wrong: no\nWHO localhost: no\n";
+    let expected = ["ours", "theirs"].map(|who| format!("WHO {expected}").replace("WHO", who)).concat();
+    assert_eq!(said, expected);
+}
+
 /// nghttpd, which knows no HTTP/1.1, with the files of a registry; `$name` is a model of it.
 const REGISTRY_OF_HTTP2: &str = r#"
     openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -subj /CN=h2 -days 2 -out ca.crt \
-        -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE 2>log
+        -addext subjectAltName=IP:127.0.0.1 2>log
     oras push --oci-layout layout:1 tiny.gguf >>log
     manifest=$(oras manifest fetch --oci-layout layout:1)
     mkdir -p www/v2/acme/m/manifests www/v2/acme/m/blobs

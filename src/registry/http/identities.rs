@@ -13,36 +13,32 @@ use rustls::{ClientConfig, SignatureScheme};
 use super::super::cause::Cause;
 use super::super::certificates::Found;
 use super::super::error::{Error, Result};
-use super::{shown_host, unreachable};
+use super::verifier::Verifier;
+use super::{Kind, shown_host, unreachable};
 
-/// Adds what was found for the host of `url`; HTTP/1.1 is what is spoken there.
+/// Adds what was found for the host of `url`.
 ///
-/// The HTTP library knows one certificate of our own. Among several the registry chooses by the authorities it names, as
-/// for containers/image; where nobody's certificate is verified, the first is taken.
+/// Among several certificates of our own the registry chooses by the authorities it names, as for containers/image. The
+/// HTTP library knows one, so where nobody's certificate is verified it is the first.
 pub(super) fn with_certificates(
     builder: ClientBuilder,
     found: &Found,
-    verify: bool,
+    kind: &Kind,
     url: &Url,
 ) -> Result<ClientBuilder> {
-    if verify && found.identities.len() > 1 {
+    if kind.verify {
         let unusable = |words| Error::Unreachable { host: shown_host(url), source: Cause::Tls(words) };
-        return Ok(builder.tls_backend_preconfigured(config(found).map_err(unusable)?));
+        return Ok(builder.tls_backend_preconfigured(config(found, kind.is_http2).map_err(unusable)?));
     }
     let unreadable = |error: reqwest::Error| unreachable(url, &error);
-    let mut authorities = Vec::new();
-    for pem in &found.authorities {
-        authorities.extend(reqwest::Certificate::from_pem_bundle(pem).map_err(unreadable)?);
-    }
-    let builder = builder.tls_certs_merge(authorities);
     match found.identities.first() {
         Some(pem) => Ok(builder.identity(reqwest::Identity::from_pem(pem).map_err(unreadable)?)),
         None => Ok(builder),
     }
 }
 
-/// What the HTTP library would make, but for the choice among our certificates.
-fn config(found: &Found) -> Result<ClientConfig, String> {
+/// What the HTTP library would make, but for the choice among our certificates and the servers' own in certs.d.
+fn config(found: &Found, is_http2: bool) -> Result<ClientConfig, String> {
     let provider = Arc::new(ring::default_provider());
     let unreadable = |error: pem::Error| error.to_string();
     let mut authorities = Vec::new();
@@ -50,14 +46,14 @@ fn config(found: &Found) -> Result<ClientConfig, String> {
         let bundle: Result<Vec<CertificateDer<'_>>, _> = CertificateDer::pem_slice_iter(bundle).collect();
         authorities.extend(bundle.map_err(unreadable)?.into_iter().map(CertificateDer::into_owned));
     }
-    let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(authorities, Arc::clone(&provider));
-    let verifier = verifier.map_err(|error| error.to_string())?;
+    let verifier = Verifier::new(authorities, &provider).map_err(|error| error.to_string())?;
     let identities = found.identities.iter().map(|pem| certified(pem)).collect::<Result<_, _>>()?;
     let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = versions.map_err(|error| error.to_string())?.dangerous();
     let builder = builder.with_custom_certificate_verifier(Arc::new(verifier));
     let mut config = builder.with_client_cert_resolver(Arc::new(Identities(identities)));
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let protocols: &[&[u8]] = if is_http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     Ok(config)
 }
 

@@ -6,6 +6,7 @@
 mod identities;
 mod inward;
 mod response;
+mod verifier;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -251,7 +252,7 @@ impl Http {
         let builder = if kind.is_http2 { builder } else { builder.http1_only() };
         let builder = if kind.proxied { builder } else { builder.no_proxy() };
         let builder = match &kind.certificates {
-            Some(found) => with_certificates(builder, found, kind.verify, url)?,
+            Some(found) => with_certificates(builder, found, &kind, url)?,
             None => builder,
         };
         let client = builder.build().map_err(|error| unreachable(url, &error))?;

@@ -1,5 +1,7 @@
 //! An answer, and the places it leads to.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use reqwest::{Url, header};
@@ -14,6 +16,8 @@ use super::super::retry;
 use super::super::safe_url::SafeUrl;
 use super::{READ_TIMEOUT, cause, check_redirect, shown_host};
 
+/// The longest time that a manifest, a token or an error may take.
+const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// The most bytes of an error answer that are read.
 const MAX_ERROR: u64 = 64 * 1024;
 
@@ -124,8 +128,13 @@ impl Response {
         }))
     }
 
-    /// The whole body, if it has at most `limit` bytes.
-    pub async fn bytes(mut self, limit: u64) -> Result<Bytes> {
+    /// The whole body, if it has at most `limit` bytes and does not come drop by drop.
+    pub async fn bytes(self, limit: u64) -> Result<Bytes> {
+        let late = Error::Interrupted { url: self.url.clone(), source: Cause::Timeout(DOCUMENT_TIMEOUT) };
+        timeout(DOCUMENT_TIMEOUT, self.read_to_end(limit)).await.unwrap_or(Err(late))
+    }
+
+    async fn read_to_end(mut self, limit: u64) -> Result<Bytes> {
         let mut body = BytesMut::new();
         while let Some(chunk) = self.chunk_in_time().await? {
             if (body.len() + chunk.len()) as u64 > limit {
