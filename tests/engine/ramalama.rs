@@ -57,7 +57,8 @@ impl<'a> User<'a> {
         fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let id = self.engine.own(&["create", IMAGE, "true"]).success();
         self.engine.own(&["cp", script.to_str().unwrap(), &format!("{}:/bin/llama-server", id.trim())]).success();
-        let image = self.image("server");
+        // One test removes its own, and not another one's.
+        let image = format!("localhost/artishim-test/{}:1", artifacts::repository("server"));
         self.engine.own(&["commit", id.trim(), &image]).success();
         self.engine.own(&["rm", id.trim()]).success();
         image

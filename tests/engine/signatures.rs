@@ -332,19 +332,19 @@ fn bundle_that_refers_to_an_artifact_counts_for_its_key_and_for_no_policy() {
     assert_eq!(judged(&shop, &policy, &name), (false, false));
 }
 
-/// Podman reads the policy of `$HOME`, artishim that of `$XDG_CONFIG_HOME`: so each can be told something else.
+/// Podman and artishim have a home of their own each, and so a policy.
 #[test]
 #[ignore = "needs root and contrib/testbed"]
 fn podman_checks_what_podman_pulls_and_we_what_we_pull() {
     let (shop, engine) = (Workshop::new("signatures"), Engine::named("podman5"));
     shop.run("oras push --plain-http $REF tiny.gguf");
     let name = shop.reference();
-    let (ours, podmans) = (engine.store.path().join("ours"), engine.store.path().join(".config"));
+    let (ours, podmans) = (engine.store.path().join("ours"), engine.store.path().to_owned());
     let policy = |home: &std::path::Path, requirement: &str| {
-        fs::create_dir_all(home.join("containers")).unwrap();
-        fs::write(home.join("containers/policy.json"), format!(r#"{{"default": [{requirement}]}}"#)).unwrap();
+        fs::create_dir_all(home.join(".config/containers")).unwrap();
+        fs::write(home.join(".config/containers/policy.json"), format!(r#"{{"default": [{requirement}]}}"#)).unwrap();
     };
-    let pull = |options: &[&str]| engine.artishim_with(&ours, &[&["pull"], options, &[name.as_str()]].concat());
+    let pull = |options: &[&str]| engine.artishim_from(&ours, &[&["pull"], options, &[name.as_str()]].concat());
     let signed_by = r#"{"type": "signedBy", "keyType": "GPGKeys", "keyPath": "/k"}"#;
     policy(&podmans, r#"{"type": "insecureAcceptAnything"}"#);
     policy(&ours, r#"{"type": "reject"}"#);
@@ -357,13 +357,13 @@ fn podman_checks_what_podman_pulls_and_we_what_we_pull() {
     assert_ne!(engine.own(&["artifact", "inspect", &name]).status, 0);
     // What we pull ourselves, we cannot check.
     policy(&podmans, r#"{"type": "insecureAcceptAnything"}"#);
-    let whole = engine.artishim_with(&ours, &["--deliver", "bind", "pull", &name]);
+    let whole = engine.artishim_from(&ours, &["--deliver", "bind", "pull", &name]);
     assert!(whole.status == 125 && whole.stderr.contains("which artishim cannot check"), "{whole:?}");
     let mount = format!("type=artifact,src={name},dst=/models");
-    let bound = engine.artishim_with(&ours, &["--deliver", "bind", "run", "--rm", "--mount", &mount, IMAGE, "true"]);
+    let bound = engine.artishim_from(&ours, &["--deliver", "bind", "run", "--rm", "--mount", &mount, IMAGE, "true"]);
     assert!(bound.status == 125 && bound.stderr.contains("which artishim cannot check"), "{bound:?}");
     // A podman elsewhere does not know our policy.
-    let remote = Engine::named("podman5-remote").artishim_with(&ours, &["pull", &name]);
+    let remote = Engine::named("podman5-remote").artishim_from(&ours, &["pull", &name]);
     assert!(remote.status == 125 && remote.stderr.contains("which artishim cannot check"), "{remote:?}");
     // What podman lets pass, it pulls.
     let _turn = adds_to_podman();

@@ -1,5 +1,7 @@
 //! One engine of the testbed, and a run of artishim on it.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -128,9 +130,14 @@ impl Engine {
         outcome(self.spawn(arguments))
     }
 
-    /// The same with settings of its own, which the engine does not share.
-    pub fn artishim_with(&self, config: &Path, arguments: &[&str]) -> Outcome {
-        outcome(self.command(arguments).env("XDG_CONFIG_HOME", config).spawn().unwrap())
+    /// The same from a home of its own, which the engine's client does not share.
+    pub fn artishim_from(&self, home: &Path, arguments: &[&str]) -> Outcome {
+        let program = home.join("podman");
+        let (own, client) = (self.store.path().display(), self.program().display().to_string());
+        fs::write(&program, format!("#!/bin/sh\nHOME={own} exec {client} \"$@\"\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let choice = if self.is_remote() { self.socket() } else { program.display().to_string() };
+        outcome(self.command_at(&choice, arguments).env("HOME", home).spawn().unwrap())
     }
 
     pub fn spawn(&self, arguments: &[&str]) -> Child {
