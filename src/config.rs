@@ -245,6 +245,13 @@ impl Environment {
         runtime.join("artishim/plugin.sock")
     }
 
+    /// The hosts of the proxies for HTTP.
+    pub fn proxy_hosts(&self) -> Vec<String> {
+        let names = ["http_proxy", "https_proxy", "all_proxy"].into_iter();
+        let values = names.flat_map(|name| [self.text(name), self.text(&name.to_uppercase())]).flatten();
+        values.map(|value| host_of(&value).to_owned()).collect()
+    }
+
     /// The directories of containers-certs.d(5), and docker's own; those that are not there are passed over.
     pub fn certificate_directories(&self) -> Vec<PathBuf> {
         let system = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
@@ -270,6 +277,14 @@ impl Environment {
         };
         base.join("artishim")
     }
+}
+
+/// The host of `http://user:password@host:port/`, of which only the host need be there.
+fn host_of(proxy: &str) -> &str {
+    let rest = proxy.split_once("://").map_or(proxy, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    host.rsplit_once(':').map_or(host, |(host, _)| host)
 }
 
 fn read(path: &Path) -> Result<Config, Error> {
@@ -327,6 +342,13 @@ mod tests {
         for (pairs, root, expected) in cases {
             assert_eq!(Environment::from_pairs(pairs, root).login_file(), PathBuf::from(expected), "{pairs:?}");
         }
+    }
+
+    #[test]
+    fn proxies_are_those_of_the_usual_variables() {
+        let pairs =
+            [("HTTPS_PROXY", "http://me:secret@proxy.local:3128/"), ("all_proxy", "localhost:80"), ("NO_PROXY", "a")];
+        assert_eq!(Environment::from_pairs(&pairs, false).proxy_hosts(), ["proxy.local", "localhost"]);
     }
 
     /// A system's file, a user's file and a named one, each with its own number of connections.

@@ -142,6 +142,7 @@ impl Context {
             tls_verify,
             user_agent,
             certificates,
+            proxies: self.environment.proxy_hosts(),
             registries,
             access,
             patience,

@@ -108,7 +108,9 @@ impl Fetch {
         })
         .await;
         let is_wrong = matches!(committed, Err(Error::Store(store::Error::Mismatch(_))));
-        self.has_left_mirrors.store(is_wrong && source.leave_mirrors(), Ordering::Relaxed);
+        // What an earlier pull left may be what is wrong.
+        let is_theirs = is_wrong && !self.was_resumed.load(Ordering::Relaxed);
+        self.has_left_mirrors.store(is_theirs && source.leave_mirrors(), Ordering::Relaxed);
         committed?;
         self.arrivals.committed(&self.blob.digest);
         self.session.progress.finished(&self.blob.digest);

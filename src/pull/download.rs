@@ -311,11 +311,15 @@ impl<S: Sink> Download<S> {
         let is_known = self.connections.total() > 0;
         let error = match fetched {
             Err(Error::Registry(error)) if error.may_pass(is_known) || error.refuses_range() => error,
+            Err(Error::Registry(error)) if endpoint.is_some_and(|by| error.is_of(by) && self.source.leave(by)) => error,
             other => return other,
         };
-        if error.refuses_range() {
-            state.work.refused(chunk);
+        match &error {
+            registry::Error::Unusable { .. } => state.work.begin_anew(),
+            error if error.refuses_range() => state.work.refused(chunk),
+            _ => {}
         }
+
         tracing::info!(blob = %self.blob.digest, %error, "asking again");
         let verdict = state.failures.note(&error, chunk.round, self.blob.size - absent, now, &self.session.settings);
         // Connections that fail together are one failure, and who serves no ranges may serve the whole.

@@ -168,6 +168,11 @@ impl Work {
         took
     }
 
+    /// What was found out of ranges is forgotten, as it was found out of a place that is asked no more.
+    pub const fn begin_anew(&mut self) {
+        (self.mode, self.has_served, self.refusals) = (Mode::Probe, false, 0);
+    }
+
     /// Has all connections begin anew with what is missing, as there is a better place to ask.
     pub fn interrupt(&self) {
         self.running.iter().for_each(|running| running.chunk.taken.notify_one());

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::{Cause, SafeUrl, credentials};
 use crate::digest::{Digest, Mismatch};
+use crate::registries_conf::Endpoint;
 
 /// The result of a request to a registry.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -147,6 +148,15 @@ pub enum Error {
         /// Where it leads.
         url: SafeUrl,
     },
+    /// A mirror that answered what it should not, and is asked no more.
+    #[error("mirror {mirror} is of no use")]
+    Unusable {
+        /// The mirror's host.
+        mirror: String,
+        /// What it answered.
+        #[source]
+        source: Box<Self>,
+    },
     /// A redirect, a realm or an upload's place where only a registry on this machine may lead.
     #[error("{registry} leads to {host}, which is this machine or a neighbour of it")]
     Inward {
@@ -240,6 +250,8 @@ impl Error {
             Self::Unreachable { source, .. } => source.is_transient(),
             // It has worked before, so even what TLS says of it may pass.
             Self::Interrupted { .. } | Self::Truncated { .. } => true,
+            // There is somebody else to ask.
+            Self::Unusable { .. } => true,
             // 501 and 505 are about the request; those from 520 on are content networks' own.
             Self::Status(status) => matches!(status.status, 408 | 429 | 500 | 502..=504 | 506..=599),
             // What was borne with for so long may pass.
@@ -276,6 +288,11 @@ impl Error {
     /// Whether it took long to find out.
     pub(super) const fn is_timeout(&self) -> bool {
         matches!(self, Self::Unreachable { source: Cause::Timeout(_), .. })
+    }
+
+    /// Whether it is a mirror's own fault, which neither passes nor is about ranges or another object.
+    pub fn is_of(&self, endpoint: &Endpoint) -> bool {
+        endpoint.is_mirror && !self.is_transient() && !self.refuses_range() && !matches!(self, Self::Changed(_))
     }
 
     /// Whether the registry wants fewer requests for a while.

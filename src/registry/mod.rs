@@ -80,6 +80,8 @@ pub struct Settings {
     pub user_agent: String,
     /// Certificates of single registries.
     pub certificates: Certificates,
+    /// The hosts of the proxies that the environment names.
+    pub proxies: Vec<String>,
     /// Where registries really are, and their mirrors.
     pub registries: RegistriesConf,
     /// What tokens are asked for.
@@ -168,7 +170,9 @@ impl Client {
         settings.credentials.check()?;
         let registries = settings.registries.clone();
         Ok(Self(Arc::new(Shared {
-            http: Http::new(settings.user_agent, settings.certificates, move |host| registries.leads_to(host)),
+            http: Http::new(settings.user_agent, settings.certificates, settings.proxies, move |host| {
+                registries.leads_to(host)
+            }),
             registries: Registries::default(),
             tokens: Tokens::new(settings.credentials, settings.access.clone()),
             access: settings.access,
@@ -213,39 +217,43 @@ impl Client {
         self.0.http.follow(location, request, &self.trust(endpoint)).await
     }
 
-    /// Reads a manifest from the first place that gives it: what a mirror gives instead is passed over.
     async fn fetch_manifest(&self, reference: &Reference, digest: Option<&Digest>) -> Result<RawManifest> {
-        let mut has_failed = false;
+        let (path, request) = manifest_request(reference, digest, Method::Get);
+        let read = |response, is_mirrored| read_manifest(reference, digest, response, is_mirrored);
+        self.read(reference, &path, &request, read).await
+    }
+
+    /// Reads a document from the first place that gives it: what a mirror gives instead is passed over.
+    async fn read<T, F>(
+        &self,
+        reference: &Reference,
+        path: &str,
+        request: &Request,
+        read: impl Fn(Response, bool) -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let mut failed: Option<Endpoint> = None;
         loop {
-            let (response, endpoint) = self.send_for_manifest(reference, digest, Method::Get).await?;
-            let error = match read_manifest(reference, digest, response, endpoint.is_mirror).await {
+            let (response, endpoint) = self.send(reference, path, request).await?;
+            let error = match read(response, endpoint.is_mirror).await {
                 Err(error) if endpoint.is_mirror => error,
                 read => return read,
             };
-            tracing::debug!(mirror = %endpoint.reference, %error, "its manifest is of no use");
-            if has_failed || !error.is_transient() {
+            tracing::debug!(mirror = %endpoint.reference, %error, "what it gives is of no use");
+            if failed.as_ref() == Some(&endpoint) || !error.is_transient() {
                 self.0.endpoints.leave(reference, &endpoint);
             }
-            has_failed = true;
+            failed = Some(endpoint);
         }
     }
 
     async fn fetch_digest(&self, reference: &Reference) -> Result<Option<Digest>> {
-        let (response, _) = self.send_for_manifest(reference, None, Method::Head).await?;
-        Ok(announced_digest(&response))
-    }
-
-    async fn send_for_manifest(
-        &self,
-        reference: &Reference,
-        digest: Option<&Digest>,
-        method: Method,
-    ) -> Result<(Response, Endpoint)> {
-        let request = Request::new(method).header("accept", media::MANIFESTS.join(", "));
-        let version = digest.map_or_else(|| reference.version(), ToString::to_string);
-        let (response, endpoint) = self.send(reference, &format!("manifests/{version}"), &request).await?;
+        let (path, request) = manifest_request(reference, None, Method::Head);
+        let (response, _) = self.send(reference, &path, &request).await?;
         let response = response.success().await.map_err(|error| not_found(reference, error))?;
-        Ok((response, endpoint))
+        Ok(announced_digest(&response))
     }
 
     /// Sends a request to the places that may serve the repository, one after the other until one does, and tells which.
@@ -260,15 +268,17 @@ impl Client {
         self.send_to_any(reference, places, target, request).await
     }
 
-    /// The same without the place that comes first.
-    async fn send_elsewhere(
+    /// The same with the places behind a mirror only.
+    async fn send_behind(
         &self,
+        mirror: &Endpoint,
         reference: &Reference,
         path: &str,
         request: &Request,
     ) -> Result<(Response, Endpoint)> {
         let mut places = self.0.endpoints.find(reference)?;
-        places.mirrors = places.mirrors.split_off(1.min(places.mirrors.len()));
+        let behind = places.mirrors.iter().position(|place| place == mirror).map_or(0, |at| at + 1);
+        places.mirrors.drain(..behind);
         self.send_to_any(reference, places, Target::Path(path), request).await
     }
 
@@ -281,7 +291,7 @@ impl Client {
     ) -> Result<(Response, Endpoint)> {
         for mirror in mirrors {
             match self.ask_mirror(reference, &mirror, target, request).await {
-                Ok(response) if response.status() < 400 || response.status() == 416 => return Ok((response, mirror)),
+                Ok(response) if matches!(response.status(), 200..300 | 416) => return Ok((response, mirror)),
                 Ok(response) => {
                     tracing::debug!(mirror = %mirror.reference, status = response.status(), "another one is asked");
                 }
@@ -315,15 +325,15 @@ impl Client {
     ) -> Result<Response> {
         match self.send_authorized(named, mirror, target, request).await {
             Err(error) if error.is_transient() && !error.is_timeout() => {
+                tokio::time::sleep(self.0.patience.pause).await;
                 self.send_authorized(named, mirror, target, request).await
             }
             answer => answer,
         }
     }
 
-    /// The mirror that is asked before all others.
-    fn first_mirror(&self, reference: &Reference) -> Option<Endpoint> {
-        self.0.endpoints.find(reference).ok()?.mirrors.into_iter().next()
+    fn has_mirrors(&self, reference: &Reference) -> bool {
+        self.0.endpoints.find(reference).is_ok_and(|places| !places.mirrors.is_empty())
     }
 
     fn has_left(&self, reference: &Reference, endpoint: &Endpoint) -> bool {
@@ -453,6 +463,23 @@ impl Client {
     }
 }
 
+fn manifest_request(reference: &Reference, digest: Option<&Digest>, method: Method) -> (String, Request) {
+    let version = digest.map_or_else(|| reference.version(), ToString::to_string);
+    let request = Request::new(method).header("accept", media::MANIFESTS.join(", "));
+    (format!("manifests/{version}"), request)
+}
+
+/// Whether it may be a manifest or an index, and not what a gateway says with status 200.
+fn may_be_manifest(bytes: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Versioned {
+        #[serde(rename = "schemaVersion")]
+        _schema_version: u64,
+    }
+    serde_json::from_slice::<Versioned>(bytes).is_ok()
+}
+
 /// Reads a manifest of this digest, or of the one the registry says it has. What a mirror gives must look like one, as
 /// there is somebody else to ask.
 async fn read_manifest(
@@ -461,6 +488,7 @@ async fn read_manifest(
     response: Response,
     is_mirrored: bool,
 ) -> Result<RawManifest> {
+    let response = response.success().await.map_err(|error| not_found(reference, error))?;
     let (url, media_type) = (response.url().clone(), response.header("content-type").unwrap_or_default().to_owned());
     let expected = digest.cloned().or_else(|| announced_digest(&response));
     let bytes = response.bytes(manifest::MAX_BYTES).await?;
@@ -469,9 +497,7 @@ async fn read_manifest(
         Some(expected) if expected != actual => {
             Err(Error::Manifest { reference: reference.to_string(), expected, actual })
         }
-        _ if is_mirrored && !bytes.trim_ascii_start().starts_with(b"{") => {
-            Err(Error::protocol(&url, "it is no manifest"))
-        }
+        _ if is_mirrored && !may_be_manifest(&bytes) => Err(Error::protocol(&url, "it is no manifest")),
         _ => Ok(RawManifest { bytes, digest: actual, media_type }),
     }
 }

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 
+use super::http::Response;
 use super::request::{Method, Request};
-use super::{Client, Result};
+use super::{Client, Error, Result, may_be_manifest};
 use crate::digest::Digest;
 use crate::manifest;
 use crate::media;
@@ -39,7 +40,16 @@ impl Client {
 
     async fn fetch_document(&self, reference: &Reference, path: &str, accept: &str) -> Result<Bytes> {
         let request = Request::new(Method::Get).header("accept", accept.to_owned());
-        let (response, _) = self.send(reference, path, &request).await?;
-        response.success().await?.bytes(manifest::MAX_BYTES).await
+        self.read(reference, path, &request, read_document).await
+    }
+}
+
+async fn read_document(response: Response, is_mirrored: bool) -> Result<Bytes> {
+    let response = response.success().await?;
+    let url = response.url().clone();
+    let bytes = response.bytes(manifest::MAX_BYTES).await?;
+    match is_mirrored && !may_be_manifest(&bytes) {
+        true => Err(Error::protocol(&url, "it is no manifest")),
+        false => Ok(bytes),
     }
 }

@@ -34,6 +34,8 @@ struct Known {
     mirrors: Vec<Arc<Endpoint>>,
     /// The mirror that has failed once.
     warned: Option<Arc<Endpoint>>,
+    /// Who has answered last.
+    serving: Option<Arc<Endpoint>>,
 }
 
 /// A strong validator (RFC 9110, section 8.8.3).
@@ -43,6 +45,8 @@ struct Tag {
     host: String,
     /// Whether that is where the registry led to.
     is_elsewhere: bool,
+    /// Who gave it, or led there.
+    endpoint: Arc<Endpoint>,
 }
 
 impl Source {
@@ -81,24 +85,33 @@ impl Source {
         self.accept(response, Arc::new(endpoint), range).await
     }
 
-    /// Opens the blob at a place behind the one that serves it, to see what that place is like.
-    pub async fn open_elsewhere(&self, range: &Range<u64>) -> Result<Body> {
+    /// Opens the blob at a place behind a mirror, to see what that place is like.
+    pub async fn open_behind(&self, mirror: &Endpoint, range: &Range<u64>) -> Result<Body> {
         let request = Request::new(Method::Get).header("range", body::header(range));
         let path = format!("blobs/{}", self.blob.digest);
-        let (response, endpoint) = self.client.send_elsewhere(&self.reference, &path, &request).await?;
+        let (response, endpoint) = self.client.send_behind(mirror, &self.reference, &path, &request).await?;
         Body::new(response.success().await?, &self.blob, range, Arc::new(endpoint))
     }
 
-    /// Whether a mirror serves the blob, behind which there are other places.
-    pub fn has_other_places(&self) -> bool {
-        self.client.first_mirror(&self.reference).is_some()
+    /// Whether there are mirrors that are asked.
+    pub fn has_mirrors(&self) -> bool {
+        self.client.has_mirrors(&self.reference)
     }
 
-    /// Leaves the mirror that serves the blob; says whether there was one.
-    pub fn leave_place(&self) -> bool {
-        let mirror = self.client.first_mirror(&self.reference);
-        mirror.iter().for_each(|mirror| self.client.leave(&self.reference, mirror));
-        mirror.is_some()
+    /// The mirror that has answered last.
+    pub fn serving_mirror(&self) -> Option<Arc<Endpoint>> {
+        self.known().serving.clone().filter(|serving| serving.is_mirror)
+    }
+
+    /// Whether the mirror is asked no more.
+    pub fn has_left(&self, mirror: &Endpoint) -> bool {
+        self.client.has_left(&self.reference, mirror)
+    }
+
+    /// Asks the mirror no more; says whether it is one.
+    pub fn leave(&self, mirror: &Endpoint) -> bool {
+        self.client.leave(&self.reference, mirror);
+        mirror.is_mirror
     }
 
     fn request(&self, range: &Range<u64>) -> Request {
@@ -108,7 +121,8 @@ impl Source {
         }
         let request = request.header("range", body::header(range));
         let known = self.known();
-        match &known.tag {
+        let tag = known.tag.as_ref().filter(|tag| !self.has_left(&tag.endpoint));
+        match tag {
             // Another host's validators are its own.
             Some(tag) if known.location.as_ref().map_or(!tag.is_elsewhere, |(place, _)| place.host() == tag.host) => {
                 request.header("if-range", tag.text.clone())
@@ -117,24 +131,35 @@ impl Source {
         }
     }
 
+    /// Takes an answer; a mirror that answers what is of no use is left, as there is somebody else to ask.
     async fn accept(&self, response: Response, endpoint: Arc<Endpoint>, range: &Range<u64>) -> Result<Body> {
+        match self.take(response, &endpoint, range).await {
+            Err(error) if error.is_of(&endpoint) && self.leave(&endpoint) => {
+                Err(Error::Unusable { mirror: endpoint.reference.registry().to_owned(), source: Box::new(error) })
+            }
+            taken => taken,
+        }
+    }
+
+    async fn take(&self, response: Response, endpoint: &Arc<Endpoint>, range: &Range<u64>) -> Result<Body> {
         let response = match response.success().await {
             Ok(response) => response,
             Err(error) => return Err(not_found(&self.reference.at_digest(&self.blob.digest), error)),
         };
-        self.check_unchanged(&response)?;
+        self.check_unchanged(&response, endpoint)?;
         let location = response.location();
-        let body = Body::new(response, &self.blob, range, Arc::clone(&endpoint))?;
+        let body = Body::new(response, &self.blob, range, Arc::clone(endpoint))?;
         let mut known = self.known();
-        if endpoint.is_mirror && !known.mirrors.contains(&endpoint) {
-            known.mirrors.push(Arc::clone(&endpoint));
+        if endpoint.is_mirror && !known.mirrors.contains(endpoint) {
+            known.mirrors.push(Arc::clone(endpoint));
         }
-        known.location = location.map(|location| (location, endpoint));
+        known.serving = Some(Arc::clone(endpoint));
+        known.location = location.map(|location| (location, Arc::clone(endpoint)));
         Ok(body)
     }
 
     /// Two objects are never mixed: a host that gives another validator than before has another object.
-    fn check_unchanged(&self, response: &Response) -> Result<()> {
+    fn check_unchanged(&self, response: &Response, endpoint: &Arc<Endpoint>) -> Result<()> {
         let tag = response.header("etag").filter(|tag| self.believes_tags && tag.starts_with('"'));
         let Some(tag) = tag else { return Ok(()) };
         let host = response.host();
@@ -146,7 +171,7 @@ impl Source {
             }
             _ => {
                 let (text, is_elsewhere) = (tag.to_owned(), response.location().is_some());
-                known.tag = Some(Tag { text, host, is_elsewhere });
+                known.tag = Some(Tag { text, host, is_elsewhere, endpoint: Arc::clone(endpoint) });
                 Ok(())
             }
         }
@@ -155,7 +180,7 @@ impl Source {
     /// Where the registry led to, unless that was a mirror which has been left since.
     fn location(&self) -> Option<(Location, Arc<Endpoint>)> {
         let location = self.known().location.clone();
-        location.filter(|(_, endpoint)| !self.client.has_left(&self.reference, endpoint))
+        location.filter(|(_, endpoint)| !self.has_left(endpoint))
     }
 
     /// Takes note that an answer, or the lack of one, was of no use: the registry is asked again where the blob lies.
@@ -167,7 +192,7 @@ impl Source {
         known.tag = None;
         let Some(mirror) = by.filter(|by| by.is_mirror) else { return };
         if known.warned.as_ref() == Some(mirror) {
-            self.client.leave(&self.reference, mirror);
+            self.leave(mirror);
         }
         known.warned = Some(Arc::clone(mirror));
     }
@@ -175,8 +200,7 @@ impl Source {
     /// Leaves all mirrors that have sent bytes, as these are wrong; says whether there were any.
     pub fn leave_mirrors(&self) -> bool {
         let mirrors = std::mem::take(&mut self.known().mirrors);
-        mirrors.iter().for_each(|mirror| self.client.leave(&self.reference, mirror));
-        !mirrors.is_empty()
+        mirrors.iter().filter(|mirror| self.leave(mirror)).count() > 0
     }
 
     /// What is fetched.

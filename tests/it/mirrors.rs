@@ -161,12 +161,57 @@ fn mirror_that_fails_by_accident_is_kept() {
 #[test]
 fn manifests_of_no_use_are_fetched_elsewhere() {
     let html = What::Status { status: 200, headers: Vec::new(), body: String::from("<html>Log in</html>") };
-    for fault in [What::CutAfter(50), html, What::status(500), What::Gzip] {
+    let json = What::Status { status: 200, headers: Vec::new(), body: String::from(r#"{"errors": []}"#) };
+    for fault in [What::CutAfter(50), html, json, What::status(500), What::status(304), What::Gzip] {
         let mirrored = Mirrored::new(100);
         mirrored.mirror.fault(Fault::always("/manifests/", fault.clone()));
         mirrored.assert_pulled();
         assert!(!mirrored.registry.requests().is_empty(), "{fault:?}");
     }
+}
+
+#[test]
+fn blobs_of_no_use_are_fetched_elsewhere() {
+    let html = What::Status { status: 200, headers: Vec::new(), body: String::from("<html>Log in</html>") };
+    for fault in [html, What::status(304), What::Gzip] {
+        let mirrored = Mirrored::new(9 << 20);
+        mirrored.mirror.fault(Fault::always("/blobs/", fault.clone()));
+        mirrored.assert_pulled();
+        assert!(!mirrored.registry.requests().is_empty(), "{fault:?}");
+    }
+}
+
+#[test]
+fn short_copy_of_a_mirror_is_fetched_elsewhere() {
+    let mirrored = Mirrored::new(9 << 20);
+    let manifest: serde_json::Value = serde_json::from_slice(&mirrored.registry.manifest("m", "1")).unwrap();
+    let digest = manifest["layers"][0]["digest"].as_str().unwrap();
+    mirrored.mirror.push_blob_as(digest, &mirrored.model[..4 << 20]);
+    mirrored.assert_pulled();
+}
+
+#[test]
+fn slow_mirror_is_left_for_all_blobs_at_once() {
+    let mirrored = Mirrored::new(100);
+    let models = [bytes(1, 3 << 20), bytes(2, 3 << 20)];
+    for registry in [&mirrored.registry, &mirrored.mirror] {
+        modelpack(registry, "m", &[("a.gguf", &models[0]), ("b.gguf", &models[1])]);
+    }
+    mirrored.mirror.fault(Fault::always("/blobs/", What::Slow(2000)));
+    let began = std::time::Instant::now();
+    mirrored.artishim(&["pull", "--quiet", &mirrored.reference]).success();
+    assert!(began.elapsed() < Duration::from_secs(60) && mirrored.mirror.sent("/blobs/") < 1 << 20);
+}
+
+#[test]
+fn slow_mirror_is_left_also_behind_one_that_lacks_the_blobs() {
+    let (mirrored, empty) = (Mirrored::new(9 << 20), Registry::start());
+    modelpack(&empty, "m", &[("m.gguf", &mirrored.model)]);
+    empty.fault(Fault::always("/blobs/", What::status(404)));
+    mirrored.mirror.fault(Fault::always("/blobs/", What::Slow(20_000)));
+    mirrored.put_first(&empty);
+    mirrored.assert_pulled();
+    assert!(mirrored.mirror.sent("/blobs/") < 3 << 20 && mirrored.registry.sent("/blobs/") > 5 << 20);
 }
 
 #[test]

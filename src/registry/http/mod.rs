@@ -16,7 +16,7 @@ use reqwest::{Url, header, redirect};
 use tokio::time::timeout;
 
 use self::identities::with_certificates;
-use self::inward::{Inward, Resolver};
+use self::inward::Inward;
 pub(super) use self::response::{Location, Place, Response};
 use super::cause::Cause;
 use super::certificates::{Certificates, Found};
@@ -95,10 +95,11 @@ impl Kind {
 }
 
 impl Http {
-    /// Hosts for which `is_named` holds may be led to whatever their address is.
+    /// Hosts for which `is_named` holds may be led to whatever their address is; `proxies` are the environment's.
     pub fn new(
         user_agent: String,
         certificates: Certificates,
+        proxies: Vec<String>,
         is_named: impl Fn(&str) -> bool + Send + Sync + 'static,
     ) -> Self {
         // An error says that the program installed a provider already, which is as good.
@@ -106,7 +107,7 @@ impl Http {
         Self {
             user_agent,
             certificates,
-            inward: Inward::new(is_named),
+            inward: Inward::new(proxies, is_named),
             speak_http2: Mutex::default(),
             clients: Mutex::default(),
         }
@@ -178,16 +179,18 @@ impl Http {
         trust: &Trust,
     ) -> Result<reqwest::Response> {
         let known = self.speak_http2.lock().unwrap_or_else(PoisonError::into_inner).get(&shown_host(url)).copied();
-        let is_http2 = known.unwrap_or_default();
-        let first = self.send_by(request, url, authorization, trust, is_http2).await;
-        let (is_http2, answer) = match first {
-            Err(Error::Unreachable { source, .. })
-                if known.is_none() && url.scheme() == "https" && source.suggests_http2() =>
-            {
-                (true, self.send_by(request, url, authorization, trust, true).await)
+        let mut is_http2 = known.unwrap_or_default();
+        let mut answer = self.send_by(request, url, authorization, trust, is_http2).await;
+        if known.is_none() && may_want_http2(&answer, request, url) {
+            // One hang-up is an accident.
+            if !is_refusal_of_http1(&answer) {
+                answer = self.send_by(request, url, authorization, trust, false).await;
             }
-            answer => (is_http2, answer),
-        };
+            if may_want_http2(&answer, request, url) {
+                is_http2 = true;
+                answer = self.send_by(request, url, authorization, trust, true).await;
+            }
+        }
         if known.is_none() && answer.is_ok() {
             self.speak_http2.lock().unwrap_or_else(PoisonError::into_inner).insert(shown_host(url), is_http2);
         }
@@ -202,7 +205,7 @@ impl Http {
         trust: &Trust,
         is_http2: bool,
     ) -> Result<reqwest::Response> {
-        let client = self.client(url, trust, is_http2).await?;
+        let client = self.client(url, trust, is_http2)?;
         let mut builder = match request.method {
             Method::Get => client.get(url.clone()),
             Method::Head => client.head(url.clone()),
@@ -230,9 +233,9 @@ impl Http {
     }
 
     /// Clients are made when they are needed: one that verifies cannot be made where there are no CA certificates.
-    async fn client(&self, url: &Url, trust: &Trust, is_http2: bool) -> Result<reqwest::Client> {
+    fn client(&self, url: &Url, trust: &Trust, is_http2: bool) -> Result<reqwest::Client> {
         let certificates = self.certificates.find(&trust.host, &shown_host(url))?;
-        let is_guarded = self.inward.is_forbidden(&shown_host(url), &trust.host).await;
+        let is_guarded = self.inward.is_forbidden(&shown_host(url), &trust.host);
         if is_guarded && inward::is_literal(url.host_str().unwrap_or_default()) {
             return Err(Error::Inward { registry: trust.host.clone(), host: shown_host(url) });
         }
@@ -247,7 +250,7 @@ impl Http {
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
-            .dns_resolver(Resolver { is_guarded })
+            .dns_resolver(self.inward.resolver(is_guarded))
             .tls_danger_accept_invalid_certs(!kind.verify);
         let builder = if kind.is_http2 { builder } else { builder.http1_only() };
         let builder = if kind.proxied { builder } else { builder.no_proxy() };
@@ -259,6 +262,17 @@ impl Http {
         clients.insert(kind, client.clone());
         Ok(client)
     }
+}
+
+/// Whether HTTP/2 is worth a try; what changes something is sent again only where the server has said why it hung up.
+fn may_want_http2(answer: &Result<reqwest::Response>, request: &Request, url: &Url) -> bool {
+    let suggests = |source: &Cause| source.suggests_http2() && request.method.is_reading();
+    let is_suggested = matches!(answer, Err(Error::Unreachable { source, .. }) if suggests(source));
+    url.scheme() == "https" && (is_suggested || is_refusal_of_http1(answer))
+}
+
+const fn is_refusal_of_http1(answer: &Result<reqwest::Response>) -> bool {
+    matches!(answer, Err(Error::Unreachable { source: Cause::Http2Only, .. }))
 }
 
 /// A registry may read nothing of what it does not expect, so the length is said even where it is 0.
