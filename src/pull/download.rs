@@ -319,7 +319,6 @@ impl<S: Sink> Download<S> {
             error if error.refuses_range() => state.work.refused(chunk),
             _ => {}
         }
-
         tracing::info!(blob = %self.blob.digest, %error, "asking again");
         let verdict = state.failures.note(&error, chunk.round, self.blob.size - absent, now, &self.session.settings);
         // Connections that fail together are one failure, and who serves no ranges may serve the whole.

@@ -1,6 +1,7 @@
 //! Which artifact a text names: what a short name may stand for is looked for in the store, and then asked of registries.
 
 use super::{Error, Policy, Result, Session};
+use crate::cause::one_line;
 use crate::reference::Reference;
 use crate::registries_conf::short_names::Meaning;
 
@@ -32,10 +33,13 @@ impl Session {
             if policy == Policy::Never {
                 return Err(Error::Missing(name.clone()));
             }
-            match self.client.digest(name).await {
+            // Whether a registry has a digest is told by its manifest only.
+            match self.client.manifest(name).await {
                 Ok(_) => return Ok(name.clone()),
                 Err(error) => {
-                    tracing::debug!(%name, %error, "the next registry is asked");
+                    if error.status() != Some(404) {
+                        self.progress.note(&format!("{text}: {name} is passed over: {}", one_line(&error)));
+                    }
                     last = Some(Box::new(error));
                 }
             }

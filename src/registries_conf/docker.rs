@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Endpoint;
 use super::file::When;
+use super::{Endpoint, Refusal};
 use crate::reference::{self, Reference};
 
 const HUB: &str = "docker.io";
@@ -43,6 +43,8 @@ enum Insecure {
 struct Hosts {
     mirrors: Vec<Host>,
     server: Option<Host>,
+    /// Why the registry is not asked.
+    refusal: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,10 +127,14 @@ impl Docker {
         let shown = file.display().to_string();
         let parsed: HostsToml = match toml::from_str(text) {
             Ok(parsed) => parsed,
-            Err(error) => return self.passed_over.push(format!("{shown}: {}", error.message())),
+            Err(error) => return self.refuse(name, format!("{shown}: {}", error.message())),
         };
         let mut tables: Vec<_> = parsed.host.into_iter().collect();
         tables.sort_by_key(|(_, table)| table.span().start);
+        // It would let what the host leads to do without TLS, too.
+        for (url, _) in tables.iter().filter(|(_, table)| table.get_ref().skip_verify) {
+            self.passed_over.push(format!("{shown}: skip_verify of {url} is not followed"));
+        }
         let mirrors = tables.into_iter().map(|(url, table)| host(&url, table.into_inner(), directory));
         let mirrors = mirrors.filter_map(|host| self.taken(&shown, host)).collect();
         let server = match parsed.server.as_str() {
@@ -136,8 +142,18 @@ impl Docker {
             server => server.to_owned(),
         };
         let has_own = !parsed.server.is_empty() || name != "_default";
-        let server = if has_own { self.taken(&shown, host(&server, parsed.own, directory)) } else { None };
-        self.hosts.entry(name.to_owned()).or_insert(Hosts { mirrors, server });
+        let server = match has_own.then(|| host(&server, parsed.own, directory)).transpose() {
+            Ok(server) => server,
+            Err(reason) => return self.refuse(name, format!("{shown}: {reason}")),
+        };
+        self.hosts.entry(name.to_owned()).or_insert(Hosts { mirrors, server, refusal: None });
+    }
+
+    /// The registry of that name is not asked: what stands for it is known to be another place, and not where.
+    fn refuse(&mut self, name: &str, reason: String) {
+        self.passed_over.push(reason.clone());
+        let hosts = Hosts { refusal: Some(reason), ..Hosts::default() };
+        self.hosts.entry(name.to_owned()).or_insert(hosts);
     }
 
     fn taken(&mut self, file: &str, host: Result<Host, String>) -> Option<Host> {
@@ -163,20 +179,23 @@ impl Docker {
     }
 
     /// The places to ask for `reference`, the registry itself last.
-    pub(super) fn endpoints(&self, reference: &Reference) -> Vec<Endpoint> {
+    pub(super) fn endpoints(&self, reference: &Reference) -> Result<Vec<Endpoint>, Refusal> {
         let registry = reference.registry();
         let hosts = self.hosts(registry);
+        if let Some(reason) = hosts.and_then(|hosts| hosts.refusal.clone()) {
+            return Err(Refusal::Unfollowed { registry: registry.to_owned(), reason });
+        }
         let mirrors = match hosts {
             Some(hosts) if !hosts.mirrors.is_empty() => &hosts.mirrors,
             _ if registry == HUB => &self.mirrors,
-            _ => return vec![self.own(reference)],
+            _ => return Ok(vec![self.own(reference)]),
         };
         let serves = |host: &&Host| host.when == When::All || reference.digest().is_some();
         let mirror = |host: &Host| {
             let reference = reference.at(&host.name, reference.repository()).ok()?;
             Some(Endpoint { reference, insecure: host.insecure || self.is_insecure(&host.name), is_mirror: true })
         };
-        mirrors.iter().filter(serves).filter_map(mirror).chain([self.own(reference)]).collect()
+        Ok(mirrors.iter().filter(serves).filter_map(mirror).chain([self.own(reference)]).collect())
     }
 
     /// The registry itself, or the server that stands for it.
@@ -266,7 +285,7 @@ fn host(url: &str, table: HostTable, directory: &Path) -> Result<Host, String> {
         (true, false) => When::DigestOnly,
         (false, _) => return Err(format!("{url} is passed over, as it is not for pulls")),
     };
-    let insecure = table.skip_verify || scheme == "http";
+    let insecure = scheme == "http";
     Ok(Host { name: name.to_owned(), insecure, when, certificates: table.certificates(directory) })
 }
 
@@ -298,7 +317,7 @@ mod tests {
 
     fn asked(docker: &Docker, name: &str) -> Vec<String> {
         let shown = |endpoint: Endpoint| format!("{}{}", endpoint.reference, if endpoint.insecure { "!" } else { "" });
-        docker.endpoints(&name.parse().unwrap()).into_iter().map(shown).collect()
+        docker.endpoints(&name.parse().unwrap()).unwrap().into_iter().map(shown).collect()
     }
 
     #[test]
@@ -369,16 +388,30 @@ mod tests {
         docker.add_hosts(Path::new("/e/r.io/hosts.toml"), "server = 'https://later.io'");
         let pinned = format!("r.io/x@sha256:{}", "a".repeat(64));
         let at = |host: &str| pinned.replacen("r.io", host, 1);
-        assert_eq!(asked(&docker, "r.io/x:1"), ["z.io/x:1!", "up.io/x:1"]);
-        assert_eq!(asked(&docker, &pinned), [at("z.io") + "!", at("a.io"), at("up.io")]);
+        assert_eq!(asked(&docker, "r.io/x:1"), ["z.io/x:1", "up.io/x:1"]);
+        assert_eq!(asked(&docker, &pinned), [at("z.io"), at("a.io"), at("up.io")]);
         assert_eq!(asked(&docker, "q.io:5000/x:1"), ["m.io/x:1!", "q.io:5000/x:1"]);
         assert_eq!(asked(&docker, "other.io/x:1"), ["other.io/x:1"]);
-        assert_eq!(docker.passed_over().len(), 3, "{:?}", docker.passed_over());
+        assert_eq!(docker.passed_over().len(), 4, "{:?}", docker.passed_over());
         docker.add_hosts(Path::new("/d/_default/hosts.toml"), "[host.\"https://all.io\"]");
         assert_eq!(asked(&docker, "other.io/x:1"), ["all.io/x:1", "other.io/x:1"]);
         docker.add_hosts(Path::new("/d/docker.io/hosts.toml"), "server = 'https://registry-1.docker.io'");
         assert_eq!(asked(&docker, "x/y:1"), ["docker.io/x/y:1"]);
         assert!(docker.leads_to("up.io") && docker.leads_to("z.io") && !docker.leads_to("later.io"));
+    }
+
+    #[test]
+    fn registry_whose_hosts_toml_cannot_be_followed_is_not_asked() {
+        for text in
+            ["server = ", "server = 'https://proxy.io/v2/hub'", "server = 'https://up.io'\noverride_path = true"]
+        {
+            let mut docker = Docker::default();
+            docker.add_hosts(Path::new("/d/r.io/hosts.toml"), text);
+            docker.add_hosts(Path::new("/e/r.io/hosts.toml"), "server = 'https://later.io'");
+            let refusal = docker.endpoints(&"r.io/x:1".parse().unwrap()).unwrap_err().to_string();
+            assert!(refusal.starts_with("r.io is not asked: /d/r.io/hosts.toml: "), "{refusal}");
+            assert_eq!(asked(&docker, "other.io/x:1"), ["other.io/x:1"]);
+        }
     }
 
     #[test]

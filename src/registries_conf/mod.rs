@@ -10,6 +10,7 @@ mod file;
 pub mod short_names;
 
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::reference::{self, Reference};
 
@@ -50,6 +51,14 @@ pub enum Refusal {
         registry: String,
         /// The file that says so.
         file: String,
+    },
+    /// A hosts.toml of Docker's that cannot be followed.
+    #[error("{registry} is not asked: {reason}")]
+    Unfollowed {
+        /// The registry that it is for.
+        registry: String,
+        /// The file, and what is wrong with it.
+        reason: String,
     },
     /// A `location` that makes no reference.
     #[error("{location}, named in {file}, is no place of a registry")]
@@ -140,12 +149,12 @@ impl RegistriesConf {
     }
 
     fn check(&self, place: &Reference) -> Result<(), Refusal> {
-        match self.find(&place.name()) {
-            Some((Registry { blocked: true, prefix, file, .. }, _)) => {
-                Err(Refusal::Blocked { registry: prefix.clone(), file: file.clone() })
+        for name in [place.name(), format!("{}/{}", canonical(place.registry()), place.repository())] {
+            if let Some((Registry { blocked: true, prefix, file, .. }, _)) = self.find(&name) {
+                return Err(Refusal::Blocked { registry: prefix.clone(), file: file.clone() });
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     /// The places to ask for `reference` and all that belongs to it, the registry itself last. Which mirrors there are is a
@@ -155,7 +164,7 @@ impl RegistriesConf {
         self.check(reference)?;
         let Some((registry, length)) = self.find(&name) else {
             let is_open = |endpoint: &Endpoint| !endpoint.is_mirror || self.check(&endpoint.reference).is_ok();
-            return Ok(self.docker.endpoints(reference).into_iter().filter(is_open).collect());
+            return Ok(self.docker.endpoints(reference)?.into_iter().filter(is_open).collect());
         };
         let rest = &name[length..];
         let mirrors = registry.mirrors.iter().filter(|mirror| mirror.serves(registry, by_digest));
@@ -204,6 +213,18 @@ impl Mirror {
             When::DigestOnly => by_digest,
             When::TagOnly => !by_digest,
         }
+    }
+}
+
+/// A registry as most call it, so that what is blocked is not reached by another spelling.
+fn canonical(registry: &str) -> String {
+    let lower = registry.to_ascii_lowercase();
+    match (lower.as_str(), reference::address(&lower)) {
+        ("registry-1.docker.io" | "index.docker.io", _) => String::from("docker.io"),
+        (name, Some(address @ IpAddr::V6(_))) => {
+            format!("[{address}]{}", name.rsplit_once(']').map_or("", |(_, port)| port))
+        }
+        _ => lower,
     }
 }
 
@@ -376,6 +397,12 @@ mod tests {
             location = "blocked.io"
             blocked = true
             [[registry]]
+            location = "docker.io"
+            blocked = true
+            [[registry]]
+            location = "[fd00::1]"
+            blocked = true
+            [[registry]]
             prefix = "*.wild.io"
             blocked = true
             [[registry]]
@@ -387,7 +414,15 @@ mod tests {
             location = "blocked.io/b"
             "#,
         );
-        for name in ["blocked.io/x:1", "blocked.io:5000/x:1", "a.wild.io:5000/x:1", "b.io/x:1"] {
+        for name in [
+            "blocked.io/x:1",
+            "blocked.io:5000/x:1",
+            "BLOCKED.io/x:1",
+            "registry-1.docker.io/a/b:1",
+            "[fd00:0::1]/x:1",
+            "a.wild.io:5000/x:1",
+            "b.io/x:1",
+        ] {
             assert!(conf.endpoints(&name.parse().unwrap()).is_err(), "{name}");
         }
         assert_eq!(asked(&conf, "a.io/x:1"), ["a.io/x:1"]);
