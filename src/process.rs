@@ -20,6 +20,9 @@ use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use tokio::task::{JoinError, JoinHandle};
@@ -29,6 +32,15 @@ const STDERR_TAIL: usize = 1024;
 
 /// As many words as the longest subcommand of podman has: `system connection list`.
 const MAX_WORDS: usize = 3;
+
+/// The variable that has a user and a password.
+const CREDENTIALS: &str = "ARTISHIM_CREDS";
+/// How much of what a program says is read where nobody knows it.
+const MAX_SAID: u64 = 1024 * 1024;
+/// How long the end of what a program said is waited for when it has ended.
+const REST: Duration = Duration::from_secs(1);
+/// How often a program is looked at that is waited for.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// A program that did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +82,33 @@ pub struct Call {
     program: PathBuf,
     arguments: Vec<OsString>,
     variables: Vec<(&'static str, String)>,
+}
+
+/// Reads while others are waited for.
+fn read_aside(from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (send, receive) = mpsc::channel();
+    thread::spawn(move || {
+        let mut said = Vec::new();
+        let _ = from.take(MAX_SAID).read_to_end(&mut said);
+        let _ = send.send(said);
+    });
+    receive
+}
+
+/// Waits for its end, or kills it.
+fn wait_for(child: &mut Child, patience: Duration) -> io::Result<ExitStatus> {
+    let began = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if began.elapsed() >= patience {
+            child.kill()?;
+            child.wait()?;
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        thread::sleep(LOOK);
+    }
 }
 
 impl Call {
@@ -116,18 +155,25 @@ impl Call {
         Ok(output.stdout)
     }
 
-    /// Runs the program with `input`, which may be a secret, and returns what it said and how it ended.
+    /// Runs the program with `input`, which may be a secret, and returns what it said and how it ended; it is killed when
+    /// it has not ended after `patience`. No more than a MiB of what it says is read.
     ///
-    /// A program that says much before it has read all must not be run so: it would wait for us, and we for it.
-    pub fn feed(&self, input: &[u8]) -> Result<Output> {
+    /// Credentials of our own environment are not its business.
+    pub fn feed(&self, input: &[u8], patience: Duration) -> Result<Output> {
         let mut command = self.command();
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).env_remove(CREDENTIALS);
         let mut child = command.spawn().map_err(|source| self.spawn_error(source))?;
         if let Some(mut stdin) = child.stdin.take() {
+            let input = input.to_vec();
             // One that needs no input may have ended; how is what counts.
-            let _ = stdin.write_all(input);
+            thread::spawn(move || stdin.write_all(&input));
         }
-        child.wait_with_output().map_err(|source| self.spawn_error(source))
+        let [stdout, stderr] = [child.stdout.take().map(read_aside), child.stderr.take().map(read_aside)];
+        let status = wait_for(&mut child, patience).map_err(|source| self.spawn_error(source))?;
+        // A child of its own may hold the pipe for longer.
+        let said =
+            |said: Option<Receiver<Vec<u8>>>| said.and_then(|said| said.recv_timeout(REST).ok()).unwrap_or_default();
+        Ok(Output { status, stdout: said(stdout), stderr: said(stderr) })
     }
 
     /// Runs the program and parses its stdout.
@@ -293,10 +339,12 @@ mod tests {
 
     #[test]
     fn what_is_fed_is_no_argument_and_every_end_is_told() {
-        let output = shell("cat; echo why >&2; exit 3").feed(b"secret").expect("sh runs");
+        let output = shell("cat; echo why >&2; exit 3").feed(b"secret", Duration::from_secs(60)).expect("sh runs");
         let said = (output.status.code(), output.stdout.as_slice(), output.stderr.as_slice());
         assert_eq!(said, (Some(3), &b"secret"[..], &b"why\n"[..]));
-        assert!(shell("exit 0").feed(&[b'x'; 1_000_000]).expect("sh runs").status.success());
+        let late = shell("sleep 60").feed(b"", Duration::from_millis(50)).expect_err("it is killed");
+        assert!(matches!(late, Error::Spawn { source, .. } if source.kind() == io::ErrorKind::TimedOut));
+        assert!(shell("exit 0").feed(&[b'x'; 1_000_000], Duration::from_secs(60)).expect("sh runs").status.success());
     }
 
     #[test]

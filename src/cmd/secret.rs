@@ -85,14 +85,17 @@ pub(super) fn line_of_stdin(option: &str) -> Result<String> {
 
 fn first_line(stdin: impl Read) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
-    for byte in unbuffered(stdin.take(MAX_SECRET)) {
+    for byte in unbuffered(stdin.take(MAX_SECRET + 1)) {
         match byte? {
             b'\n' => break,
             byte => line.push(byte),
         }
     }
     line.pop_if(|last| *last == b'\r');
-    Ok(line)
+    match line.len() as u64 > MAX_SECRET {
+        true => Err(io::Error::new(io::ErrorKind::InvalidData, "its first line is longer than any password")),
+        false => Ok(line),
+    }
 }
 
 /// One read for each byte, so that none is read too many.

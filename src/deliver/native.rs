@@ -1,14 +1,15 @@
 //! Podman 5.7 and newer mounts artifacts itself; we see that it has them.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use base64::Engine as _;
 
 use super::Result;
+use tempfile::TempPath;
+
 use crate::engine::{self, Engine};
 use crate::mount::ArtifactMount;
 use crate::process;
@@ -58,7 +59,7 @@ pub struct RegistryFlags {
 impl RegistryFlags {
     /// podman's flags; it is told of a registry on this machine what we take for granted there.
     fn arguments(&self, registry: &str, secret: Option<&SecretFile>) -> Vec<String> {
-        let authfile = secret.map(|secret| &secret.0).or(self.authfile.as_ref());
+        let authfile = secret.map(|secret| &*secret.0).or(self.authfile.as_deref());
         let authfile = authfile.map(|path| format!("--authfile={}", path.display()));
         let is_local = crate::registry::is_local(registry);
         let tls_verify = self.tls_verify.or_else(|| is_local.then_some(false));
@@ -84,33 +85,18 @@ impl RegistryFlags {
 }
 
 /// A credential file that only we can read and that goes with us: every user sees a program's arguments.
-struct SecretFile(PathBuf);
+struct SecretFile(TempPath);
 
 impl SecretFile {
     fn create(directory: &Path, registry: &str, (user, password): &(String, String)) -> engine::Result<Self> {
-        let secret = Self(directory.join(format!("auth-{}.json", std::process::id())));
         let auth = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
         let text = serde_json::json!({"auths": {registry: {"auth": auth}}}).to_string();
         let written = fs::create_dir_all(directory).and_then(|()| {
-            match fs::remove_file(&secret.0) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            let mut file = File::options().write(true).create_new(true).mode(0o600).open(&secret.0)?;
-            file.write_all(text.as_bytes())
+            let mut file = tempfile::Builder::new().prefix("auth-").suffix(".json").tempfile_in(directory)?;
+            file.write_all(text.as_bytes())?;
+            Ok(file.into_temp_path())
         });
-        match written {
-            Ok(()) => Ok(secret),
-            Err(source) => Err(engine::Error::Io { path: secret.0.clone(), source }),
-        }
-    }
-}
-
-impl Drop for SecretFile {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.0) {
-            tracing::warn!(file = %self.0.display(), %error, "a file with credentials stays");
-        }
+        written.map(Self).map_err(|source| engine::Error::Io { path: directory.to_owned(), source })
     }
 }
 

@@ -15,7 +15,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use docker_credential::DockerCredential;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 pub use self::helper::HelperFailure;
@@ -106,9 +106,22 @@ pub enum Error {
 #[derive(Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct File {
+    #[serde(deserialize_with = "entries")]
     auths: BTreeMap<String, Map<String, Value>>,
+    #[serde(deserialize_with = "or_empty")]
     creds_store: String,
+    #[serde(deserialize_with = "or_empty")]
     cred_helpers: BTreeMap<String, String>,
+}
+
+/// `null` is nothing, as for Go.
+fn or_empty<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+    Option::deserialize(from).map(Option::unwrap_or_default)
+}
+
+fn entries<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, Map<String, Value>>, D::Error> {
+    let entries: BTreeMap<String, Option<Map<String, Value>>> = or_empty(from)?;
+    Ok(entries.into_iter().map(|(key, entry)| (key, entry.unwrap_or_default())).collect())
 }
 
 impl Credentials {
@@ -374,7 +387,11 @@ mod tests {
         assert_eq!(error.to_string(), "credential file auth.json has an unreadable entry broken.example");
         let error = find(r#"{"auths": {"x": "secret"}}"#, "x", "a").unwrap_err();
         assert_eq!(error.to_string(), "credential file auth.json cannot be read (line 1)");
-        assert!(find(" \n", "x", "a").unwrap().is_none());
+        for nothing in
+            [" \n", r#"{"auths": null, "credsStore": null, "credHelpers": null}"#, r#"{"auths": {"x": null}}"#]
+        {
+            assert!(find(nothing, "x", "a").unwrap().is_none(), "{nothing}");
+        }
     }
 
     #[test]

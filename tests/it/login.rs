@@ -251,7 +251,8 @@ fn helper_that_the_file_names_gets_the_secret_by_stdin_and_nothing_is_in_the_fil
         let settings =
             if is_store { json!({"credsStore": "test"}) } else { json!({"credHelpers": {host.clone(): "test"}}) };
         let mut before = settings.clone();
-        before["auths"] = json!({host.clone(): {"auth": "YW5uOm9sZA=="}});
+        let legacy = format!("https://{host}/v1/");
+        before["auths"] = json!({host.clone(): {"auth": "YW5uOm9sZA=="}, legacy: {"auth": "YW5uOm9sZA=="}});
         private.write(&before);
         let line = ["login", "-v", "-u", "ann", "--password-stdin", &host];
         let said = run(private.command(&line), "secret-password").success();
@@ -275,12 +276,25 @@ fn helper_that_the_file_names_gets_the_secret_by_stdin_and_nothing_is_in_the_fil
     }
 }
 
+/// In place of what a helper says.
+const HIDDEN: &str = "it fails, and its words may hold a secret";
+
+#[test]
+fn one_helper_that_fails_keeps_nothing_else_from_being_forgotten() {
+    let private = Private::new(BASIC);
+    let others = json!({"r.io": {"auth": ENCODED}, "x.io": {}});
+    private.write(&json!({"auths": others, "credHelpers": {"q.io": "absent", "x.io": ""}}));
+    let said = private.artishim(&["logout", "--all"]).failure();
+    assert!(said.contains("docker-credential-absent") && !said.contains("x.io"), "{said}");
+    assert_eq!(private.content()["auths"], json!({}));
+}
+
 #[test]
 fn helper_that_fails_is_named_without_the_secret_it_repeats() {
     let private = Private::new(BASIC).with_helper("test");
     fs::write(private.home.path("bin/docker-credential-test"), "#!/bin/sh\n/bin/cat\nexit 1\n").unwrap();
     private.write(&json!({"credsStore": "test"}));
-    let words = format!("docker-credential-test keeps no credentials for {}: it fails", private.host());
+    let words = format!("docker-credential-test keeps no credentials for {}: {HIDDEN}", private.host());
     assert_eq!(private.login("secret-password").failure(), words);
     private.write(&json!({"credsStore": "absent"}));
     let words = format!("docker-credential-absent keeps no credentials for {}: it cannot be run", private.host());

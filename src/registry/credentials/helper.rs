@@ -3,12 +3,19 @@
 //! What they are told comes by stdin: arguments are seen by everybody.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Credential;
-use crate::process::Call;
+use crate::process::{self, Call};
+
+/// How long a helper may take: it may ask its user to unlock something.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// In place of words that may hold a secret.
+const HIDDEN: &str = "it fails, and its words may hold a secret";
 
 /// A credential helper that cannot be run or failed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -50,7 +57,7 @@ pub(super) fn store(name: &str, server: &str, user: &str, password: &str) -> Res
     let credential = json!({ "ServerURL": server, "Username": user, "Secret": password }).to_string();
     let kept = ask(name, "store", &credential);
     // Who fails may say with what.
-    let without_secret = |reason: String| if reason.contains(password) { String::from("it fails") } else { reason };
+    let without_secret = |reason: String| if tells(&reason, password) { HIDDEN.to_owned() } else { reason };
     kept.map(|_| ()).map_err(|reason| failure(name, "keeps", server, &without_secret(reason)))
 }
 
@@ -72,13 +79,31 @@ pub(super) fn list(name: &str) -> Result<Vec<String>, HelperFailure> {
 }
 
 fn ask(name: &str, command: &str, input: &str) -> Result<Vec<u8>, String> {
+    // With a slash it would be no program of PATH.
+    if name.is_empty() || name.contains('/') {
+        return Err(String::from("that is no program's name"));
+    }
     let call = Call::new(format!("docker-credential-{name}")).arg(command);
-    let output = call.feed(input.as_bytes()).map_err(|_| String::from("it cannot be run"))?;
+    let output = call.feed(input.as_bytes(), PATIENCE).map_err(|error| match &error {
+        process::Error::Spawn { source, .. } if source.kind() == io::ErrorKind::TimedOut => {
+            format!("it did not end in {} s", PATIENCE.as_secs())
+        }
+        _ => String::from("it cannot be run"),
+    })?;
     if output.status.success() {
         return Ok(output.stdout);
     }
     let [stdout, stderr] = [&output.stdout, &output.stderr].map(|said| String::from_utf8_lossy(said));
-    Err(first_line(&stdout, &stderr).to_owned())
+    let line = first_line(&stdout, &stderr);
+    // An answer, or our own question, has a secret in it.
+    let is_secret = line.starts_with('{') || line.contains("\"Secret\"");
+    Err(if is_secret { HIDDEN.to_owned() } else { line.to_owned() })
+}
+
+/// Whether a text has a password in it, as it is or as JSON has it.
+fn tells(text: &str, password: &str) -> bool {
+    let escaped = json!(password).to_string();
+    text.contains(password) || text.contains(escaped.trim_matches('"'))
 }
 
 fn failure(name: &str, task: &'static str, server: &str, reason: &str) -> HelperFailure {
@@ -89,4 +114,24 @@ fn failure(name: &str, task: &'static str, server: &str, reason: &str) -> Helper
 fn first_line<'a>(stdout: &'a str, stderr: &'a str) -> &'a str {
     let lines = stdout.lines().chain(stderr.lines());
     lines.map(str::trim).find(|line| !line.is_empty()).unwrap_or("it says nothing")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_found_in_plain_words_and_in_json() {
+        let cases = [("no pw\"x here", true), (r#"{"p": "pw\"x"}"#, true), ("nothing of it", false)];
+        for (text, expected) in cases {
+            assert_eq!(tells(text, "pw\"x"), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn helper_that_is_no_program_of_the_path_is_not_run() {
+        for name in ["", "/evil", "../x"] {
+            assert_eq!(get(name, "a.io").unwrap_err().reason, "that is no program's name");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 
 use super::auth_file::{self, Document};
-use super::{Error, FILES, Key, canonical, has_secret, helper, host_of, places, servers};
+use super::{Error, FILES, HelperFailure, Key, canonical, has_secret, helper, host_of, places, servers};
 
 /// A file of containers-auth.json(5) with the helpers it names, and those that containers-registries.conf(5) names.
 #[derive(Clone, Debug)]
@@ -43,10 +43,12 @@ impl Keyring {
             if let Some((server, name)) = document.file.keeper(key.registry()) {
                 let kept = store_by(name, key, server, user, password)?;
                 // An older password must not be found first, and docker sees by this whom its store knows.
+                document.forget(key);
                 document.set(key.to_string(), json!({}));
                 return Ok(kept);
             }
             let auth = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+            document.forget(key);
             document.set(key.to_string(), json!({ "auth": auth }));
             Ok(Kept::File(self.file.clone()))
         })
@@ -57,7 +59,10 @@ impl Keyring {
         let mut had_some = false;
         for place in places(&self.helpers) {
             had_some |= match place {
-                FILES => auth_file::edit(&self.file, |document| erase_in_file(document, key))?,
+                FILES => {
+                    let (had, failure) = auth_file::edit(&self.file, |document| Ok(erase_in_file(document, key)))?;
+                    failure.map_or(Ok(had), Err)?
+                }
                 _ if key.is_namespaced() => false,
                 name => helper::erase(name, key.registry())?,
             };
@@ -69,7 +74,10 @@ impl Keyring {
     pub fn erase_all(&self) -> Result<(), Error> {
         for place in places(&self.helpers) {
             match place {
-                FILES => auth_file::edit(&self.file, erase_all_in_file)?,
+                FILES => {
+                    let failure = auth_file::edit(&self.file, |document| Ok(erase_all_in_file(document)))?;
+                    failure.map_or(Ok(()), Err)?;
+                }
                 name => helper::list(name)?.iter().try_for_each(|server| helper::erase(name, server).map(|_| ()))?,
             }
         }
@@ -85,43 +93,56 @@ fn store_by(name: &str, key: &Key, server: &str, user: &str, password: &str) -> 
     Ok(Kept::Helper(name.to_owned()))
 }
 
-/// Takes away the entry of the key and, for a whole registry, what is kept under another name of it or by a helper.
-fn erase_in_file(document: &mut Document, key: &Key) -> Result<bool, Error> {
-    let mut had_some = false;
-    if !key.is_namespaced() {
-        if let Some((server, name)) = document.file.helper(key.registry()) {
-            had_some |= helper::erase(name, server)?;
-        }
-        if !document.file.creds_store.is_empty() {
-            for server in servers(key.registry()) {
-                had_some |= helper::erase(&document.file.creds_store, server)?;
-            }
-        }
+/// Takes away the entry of the key and, for a whole registry, what is kept under another name of it or by a helper; one
+/// that fails keeps nothing else from being forgotten.
+fn erase_in_file(document: &mut Document, key: &Key) -> (bool, Option<HelperFailure>) {
+    let had_entry = document.forget(key);
+    if key.is_namespaced() {
+        return (had_entry, None);
     }
-    let is_meant = |name: &str| {
-        name == key.to_string() || !key.is_namespaced() && canonical(host_of(name)) == canonical(key.registry())
-    };
-    if let Some(entries) = document.entries() {
-        had_some |= entries.iter().any(|(name, entry)| is_meant(name) && is_secret(entry));
-        entries.retain(|name, _| !is_meant(name));
-    }
-    Ok(had_some)
+    let file = &document.file;
+    let own = file.helper(key.registry());
+    let store = Some(file.creds_store.as_str()).filter(|name| !name.is_empty());
+    let stored =
+        store.into_iter().flat_map(|name| servers(key.registry()).into_iter().map(move |server| (server, name)));
+    let (had_some, failure) = erase_by(own.into_iter().chain(stored));
+    (had_entry || had_some, failure)
 }
 
-fn erase_all_in_file(document: &mut Document) -> Result<(), Error> {
-    for (server, name) in &document.file.cred_helpers {
-        helper::erase(name, server)?;
-    }
-    let is_stored = |name: &&String| !document.file.auths.get(*name).is_some_and(has_secret);
-    if !document.file.creds_store.is_empty() {
-        for server in document.file.auths.keys().filter(is_stored) {
-            helper::erase(&document.file.creds_store, server)?;
-        }
-    }
+fn erase_all_in_file(document: &mut Document) -> Option<HelperFailure> {
+    let file = document.file.clone();
     if let Some(entries) = document.entries() {
         entries.clear();
     }
-    Ok(())
+    let own = file.cred_helpers.iter().map(|(server, name)| (server.as_str(), name.as_str()));
+    let is_stored = |server: &&String| !file.auths.get(*server).is_some_and(has_secret);
+    let stored = file.auths.keys().filter(is_stored).map(|server| (server.as_str(), file.creds_store.as_str()));
+    erase_by(own.chain(stored).filter(|(_, name)| !name.is_empty())).1
+}
+
+/// Has helpers forget servers: whether there was anything, and the first that failed.
+fn erase_by<'a>(helpers: impl Iterator<Item = (&'a str, &'a str)>) -> (bool, Option<HelperFailure>) {
+    let (mut had_some, mut failure) = (false, None);
+    for (server, name) in helpers {
+        match helper::erase(name, server) {
+            Ok(had) => had_some |= had,
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    (had_some, failure)
+}
+
+impl Document {
+    /// Takes away what is kept in the file for the key, under whatever name; says whether there was a secret.
+    fn forget(&mut self, key: &Key) -> bool {
+        let is_meant = |name: &str| {
+            name == key.to_string() || !key.is_namespaced() && canonical(host_of(name)) == canonical(key.registry())
+        };
+        let Some(entries) = self.entries() else { return false };
+        let had_some = entries.iter().any(|(name, entry)| is_meant(name) && is_secret(entry));
+        entries.retain(|name, _| !is_meant(name));
+        had_some
+    }
 }
 
 fn is_secret(entry: &Value) -> bool {
