@@ -10,13 +10,14 @@ use super::short_names::{self, Mode, ShortNames};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No TOML, or another type than the field has.
-    #[error("{file}")]
+    #[error("{file}:{line}: {reason}")]
     Toml {
         /// The file.
         file: String,
-        /// What is wrong, with the line.
-        #[source]
-        source: Box<toml::de::Error>,
+        /// The line, from 1 on.
+        line: usize,
+        /// What is wrong, in the parser's words without the picture it draws of the place.
+        reason: String,
     },
     /// TOML that means nothing.
     #[error("{file}: {reason}")]
@@ -26,6 +27,14 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+}
+
+impl Error {
+    pub(super) fn toml(file: &str, text: &str, error: &toml::de::Error) -> Self {
+        let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or_default();
+        let (line, reason) = (before.matches('\n').count() + 1, error.message().replace('\n', " "));
+        Self::Toml { file: file.to_owned(), line, reason }
+    }
 }
 
 /// What one file says.
@@ -116,8 +125,7 @@ struct MirrorTable {
 
 /// Reads a file; only registries.conf itself may be of version 1, a drop-in may not.
 pub(super) fn parse(file: &str, text: &str, is_drop_in: bool) -> Result<File, Error> {
-    let unreadable = |source| Error::Toml { file: file.to_owned(), source: Box::new(source) };
-    let document: Document = toml::from_str(text).map_err(unreadable)?;
+    let document: Document = toml::from_str(text).map_err(|error| Error::toml(file, text, &error))?;
     read(file, document, is_drop_in).map_err(|reason| Error::Meaning { file: file.to_owned(), reason })
 }
 

@@ -495,7 +495,9 @@ mod tests {
     #[test]
     fn what_is_no_registries_conf_is_refused_with_its_file() {
         let cases = [
-            ("= 1", "bad.conf"),
+            ("= 1", "bad.conf:1: "),
+            ("[[registry]]\n[[registry]\n", "bad.conf:2: "),
+            ("[[registry]]\nlocation = 1\n", "bad.conf:2: invalid type"),
             ("[[registry]]\n", "a registry without prefix and location"),
             ("[[registry]]\nprefix = \"a.io\"\n", "a.io has no location"),
             ("[[registry]]\nlocation = \"https://a.io\"\n", "https://a.io has a scheme"),

@@ -66,8 +66,7 @@ impl ShortNames {
 
     /// Adds what podman and skopeo noted down when they asked the user, which goes before what files say.
     pub fn add_noted(&mut self, file: &str, text: &str) -> Result<(), Error> {
-        let unreadable = |source| Error::Toml { file: file.to_owned(), source: Box::new(source) };
-        let cache: Cache = toml::from_str(text).map_err(unreadable)?;
+        let cache: Cache = toml::from_str(text).map_err(|error| Error::toml(file, text, &error))?;
         let meaning = |reason| Error::Meaning { file: file.to_owned(), reason };
         self.aliases.extend(aliases(cache.aliases).map_err(meaning)?);
         Ok(())
